@@ -1,0 +1,1 @@
+"""What the city knows: its file, sources, record contracts, lake, products and runs."""

@@ -1,0 +1,1 @@
+"""How it is read: publication of runs, stores, OGC APIs and pages."""

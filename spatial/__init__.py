@@ -1,0 +1,1 @@
+"""What stands out: hot spots and spatial association, with honest p-values."""
