@@ -30,3 +30,7 @@ class RunError(CalanqueError, LookupError):
 
 class HomeError(CalanqueError, RuntimeError):
     """The home folder cannot be used (other city, not writable, locked)."""
+
+
+class HomeLockedError(HomeError):
+    """Another command is writing into this home folder."""

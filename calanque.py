@@ -1,0 +1,337 @@
+"""The command line: the whole pipeline on one page.
+
+    calanque build      deliveries → layers → H3 cube → statistics → surfaces → a published run
+    calanque serve      the published run, as OGC APIs and a map
+
+Every command is a few lines that call one floor. Floors are imported inside the commands, so that ``--help`` answers
+at once. What a person reads goes to stderr (progress) and stdout (the summary, or one JSON document with ``--json``).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from layers.errors import CalanqueError, HomeLockedError
+from layers.home import Home
+
+if TYPE_CHECKING:
+    from layers.city import City
+    from layers.steps import ProgressCallback, StepReport
+
+SAMPLE_CITY = Path(__file__).resolve().parent / "data_samples" / "marseille"
+SHOWN_FIGURES = 6
+"""Figures of a step in the summary table; ``--json`` has them all."""
+
+out = Console()
+err = Console(stderr=True)
+app = typer.Typer(
+    name="calanque",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Spatial intelligence for a city: from its files to hot spots and risk surfaces in QGIS.",
+    epilog="Home folder: $CALANQUE_HOME (default ./var). Exit codes: 0 done, 1 something to correct (the message says "
+    "what), 2 wrong usage, 3 another command is writing into this home, 70 a defect of Calanque, 130 interrupted.",
+)
+
+
+class Exit(IntEnum):
+    """Exit codes (documented in docs/cli.md)."""
+
+    CORRECT = 1
+    LOCKED = 3
+    DEFECT = 70
+    INTERRUPTED = 130
+
+
+class StepFunction(Protocol):
+    """Entry point of a floor."""
+
+    def __call__(self, city: City, home: Home, *, progress: ProgressCallback | None = None) -> StepReport:
+        """Bring the floor's products up to date."""
+
+
+CityOption = Annotated[
+    Path,
+    typer.Option("--city", help="City file, or the folder that holds city.toml.", show_default="the bundled sample"),
+]
+HeldCityOption = Annotated[
+    Path | None, typer.Option("--city", help="Refuse a home folder that holds another city than this one.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of a table.")]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def sample(*, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Generate the deliveries of the bundled sample city, if they are not there already."""
+    with _answering(debug=debug):
+        made = _ensure_deliveries(SAMPLE_CITY)
+        folder = str(SAMPLE_CITY)
+        _print({"folder": folder, "generated": made}, as_json=as_json, text=f"Sample city: {folder}")
+
+
+@app.command()
+def ingest(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Read the deliveries, check every record and write the layers."""
+    from layers.ingest import ingest as step
+
+    _pipeline([("ingest", step)], city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def index(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Index every record on the H3 grid and count (Spark)."""
+    from hexgrid.index import index as step
+
+    _pipeline([("index", step)], city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def analyse(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Compute hot and cold spots and local Moran, per theme and resolution."""
+    from spatial.products import analyse as step
+
+    _pipeline([("analyse", step)], city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def surfaces(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Compute kernel-density risk surfaces on the land polygon."""
+    from risk_surfaces.products import surfaces as step
+
+    _pipeline([("surfaces", step)], city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def publish(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Publish all products as an immutable run and switch to it."""
+    from ogc_server.publication import publish as step
+
+    _pipeline([("publish", step)], city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def build(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Do ingest, index, analyse, surfaces and publish; skip what did not change."""
+    from hexgrid.index import index
+    from layers.ingest import ingest
+    from ogc_server.publication import publish
+    from risk_surfaces.products import surfaces
+    from spatial.products import analyse
+
+    steps: list[tuple[str, StepFunction]] = [
+        ("ingest", ingest),
+        ("index", index),
+        ("analyse", analyse),
+        ("surfaces", surfaces),
+        ("publish", publish),
+    ]
+    _pipeline(steps, city, as_json=as_json, debug=debug)
+
+
+@app.command()
+def serve(
+    *,
+    city: HeldCityOption = None,
+    host: Annotated[str, typer.Option(help="Loopback address to listen on; any other is refused.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="If taken, the next free one is used.")] = 8010,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
+    profile: Annotated[
+        str, typer.Option(help="Profile of every caller: analyst, planner, partner, public …")
+    ] = "analyst",
+    debug: DebugOption = False,
+) -> None:
+    """Serve the published run: OGC APIs and the map."""
+    with _answering(debug=debug):
+        from ogc_server.serve import serve as run_server
+        from ogc_server.settings import Settings
+
+        home = Home.from_environment()
+        if city is not None:
+            _load(city).check_home(home)
+        run_server(Settings(home=home.root, profile=profile, host=host, port=port), workers=workers)
+
+
+@app.command()
+def runs(*, city: HeldCityOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """List the runs of this home; the one that is served is marked."""
+    with _answering(debug=debug):
+        from layers.runs import list_runs
+
+        home = Home.from_environment()
+        if city is not None:
+            _load(city).check_home(home)
+        current = home.current.resolve().name if home.current.is_symlink() else None
+        rows = [
+            {
+                "run": run.manifest.run_id,
+                "current": run.manifest.run_id == current,
+                "city": run.manifest.city_id,
+                "as_of": run.manifest.as_of.isoformat(),
+                "built_at": run.manifest.built_at,
+                "products": len(run.manifest.products),
+            }
+            for run in list_runs(home)
+        ]
+        _print({"home": str(home.root), "runs": rows}, as_json=as_json, text=_runs_table(rows))
+
+
+@app.command()
+def doctor(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Check the machine: Java and Spark, libraries, disk, port, home; say how to repair what is broken."""
+    with _answering(debug=debug):
+        from ogc_server.doctor import examine
+
+        findings = examine(city, Home.from_environment())
+        table = Table("check", "state", "found", "to repair it", title="calanque doctor", title_justify="left")
+        for finding in findings:
+            colour = {"ok": "green", "warning": "yellow", "broken": "red"}[finding.state]
+            table.add_row(finding.check, f"[{colour}]{finding.state}[/]", finding.found, finding.repair)
+        _print({"checks": [finding.as_dict() for finding in findings]}, as_json=as_json, text=table)
+        if any(finding.state == "broken" for finding in findings):
+            raise typer.Exit(Exit.CORRECT)
+
+
+def _pipeline(steps: Sequence[tuple[str, StepFunction]], city_path: Path, *, as_json: bool, debug: bool) -> None:
+    with _answering(debug=debug):
+        _ensure_deliveries(city_path)
+        city, home, started = _load(city_path), Home.from_environment(), time.perf_counter()
+        reports = []
+        for name, step in steps:
+            with _progress(name) as progress:
+                report = step(city, home, progress=progress)
+            err.print(
+                f"{name:<9} {'unchanged' if report.skipped else 'done':<9} {report.seconds:6.1f} s", highlight=False
+            )
+            reports.append(report)
+        seconds = time.perf_counter() - started
+        run = home.current.resolve().name if home.current.is_symlink() else None
+        document = {
+            "city": city.city.id,
+            "home": str(home.root),
+            "run": run,
+            "seconds": round(seconds, 3),
+            "steps": [
+                {
+                    "step": r.step,
+                    "key": r.key,
+                    "skipped": r.skipped,
+                    "seconds": round(r.seconds, 3),
+                    "figures": r.figures,
+                }
+                for r in reports
+            ],
+        }
+        _print(document, as_json=as_json, text=_summary(city.city.title.en, reports, seconds))
+
+
+def _load(path: Path) -> City:
+    from layers.city import load_city
+
+    return load_city(path)
+
+
+def _ensure_deliveries(city_path: Path) -> bool:
+    """Generate the sample's deliveries when ``city_path`` is the sample; other cities bring their own."""
+    if city_path.resolve() not in {SAMPLE_CITY, SAMPLE_CITY / "city.toml"}:
+        return False
+    from data_samples.marseille.generator import ensure_sample
+
+    with _progress("sample") as progress:
+        return ensure_sample(SAMPLE_CITY, progress=progress)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[str, float], None]]:
+    """Progress bar on stderr; nothing is drawn when stderr is not a terminal."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[step]:<9}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=1.0, step=name)
+        yield lambda message, fraction: bar.update(task, description=message, completed=fraction)
+
+
+@contextmanager
+def _answering(*, debug: bool) -> Iterator[None]:
+    """Turn an exception into one message and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        err.print("Interrupted. Nothing is lost: the same command goes on where this one stopped.")
+        raise typer.Exit(Exit.INTERRUPTED) from None
+    except CalanqueError as error:
+        if debug:
+            err.print(traceback.format_exc(), markup=False, highlight=False)
+        err.print(f"[red]error:[/] [not bold]{_escaped(str(error))}[/]", highlight=False, soft_wrap=True)
+        raise typer.Exit(Exit.LOCKED if isinstance(error, HomeLockedError) else Exit.CORRECT) from error
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if debug:
+            raise
+        err.print(
+            f"A defect of Calanque, please report it: {type(error).__name__}: {error}", markup=False, soft_wrap=True
+        )
+        err.print("The same command with --debug shows where it happened.")
+        raise typer.Exit(Exit.DEFECT) from error
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _print(document: dict[str, Any], *, as_json: bool, text: str | Table) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=1, default=str) + "\n")
+    else:
+        out.print(text)
+
+
+def _summary(title: str, reports: Sequence[StepReport], seconds: float) -> Table:
+    table = Table("step", "state", "seconds", "figures", title=f"{title}: {seconds:.1f} s", title_justify="left")
+    for report in reports:
+        figures = [f"{name} {_number(value)}" for name, value in report.figures.items()]
+        more = [f"and {len(figures) - SHOWN_FIGURES} more"] if len(figures) > SHOWN_FIGURES else []
+        shown = ", ".join(figures[:SHOWN_FIGURES] + more)
+        table.add_row(report.step, "unchanged" if report.skipped else "done", f"{report.seconds:.1f}", _escaped(shown))
+    return table
+
+
+def _runs_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("", "run", "city", "as of", "built at", "products")
+    for row in rows:
+        mark = "→" if row["current"] else ""
+        table.add_row(mark, row["run"], row["city"], row["as_of"], str(row["built_at"]), str(row["products"]))
+    return table
+
+
+def _number(value: float | str) -> str:
+    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value}"
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
