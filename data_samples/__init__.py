@@ -1,0 +1,1 @@
+"""Sample cities: open boundaries and sites, generated records with planted truths."""
