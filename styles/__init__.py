@@ -1,1 +1,1 @@
-"""How it looks: one style model, written as MapLibre, QML, colour table and legend."""
+"""How products look: one style model, written as MapLibre, QML, colour tables and legends."""

@@ -1,0 +1,119 @@
+"""The files of a run's styles, and what the run's manifest says of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from layers.city import Text
+from layers.products import Form
+from styles.legend import legend_svg
+from styles.maplibre import MAX_TILE_ZOOM, maplibre_document
+from styles.model import Style, Symbol
+from styles.qml import feature_qml, raster_qml
+from styles.raster import colour_table, gdal_colour_map, qgis_colour_map
+from styles.texts import LANGUAGES
+
+
+class StyleEntry(BaseModel):
+    """What a run's manifest says of one style. Paths are relative to the folder of styles."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    family: str
+    form: Form
+    title: Text
+    attribute: str | None
+    theme: str | None
+    theme_title: Text | None
+    symbol: Symbol
+    default: bool
+    collections: tuple[str, ...]
+    maplibre: str
+    qml: dict[str, str]
+    """Collection → QML (polygons, where a collection holds points and polygons)."""
+    qml_points: dict[str, str] = {}
+    """Collection → QML of the points of such a collection."""
+    legend: dict[str, dict[str, str]]
+    """Collection → language → SVG."""
+    colours: dict[str, str] = {}
+    """Rasters: ``json``, ``qgis`` and ``gdal`` colour tables."""
+
+
+def write_styles(styles: Sequence[Style], folder: Path, *, max_tile_zoom: int = MAX_TILE_ZOOM) -> list[dict[str, Any]]:
+    """Write every encoding of every style.
+
+    Parameters
+    ----------
+    styles
+        From :func:`styles.catalogue.styles_for`.
+    folder
+        The run's folder of styles; files go to ``<form>/<family>/<style id>.…`` in it.
+    max_tile_zoom
+        Last zoom that the tiles of a run are made for.
+
+    Returns
+    -------
+    list of dict
+        One :class:`StyleEntry` per style, as JSON for the manifest.
+    """
+    return [_write_style(style, folder, max_tile_zoom).model_dump(mode="json") for style in styles]
+
+
+def styles_of(entries: Sequence[dict[str, Any]], form: Form, collection: str) -> list[StyleEntry]:
+    """Entries of a manifest that draw ``collection`` in ``form``, the default first."""
+    parsed = [StyleEntry.model_validate(e) for e in entries if e["form"] == form and collection in e["collections"]]
+    return sorted(parsed, key=lambda e: not e.default)
+
+
+def _write_style(style: Style, folder: Path, max_tile_zoom: int) -> StyleEntry:
+    place = f"{style.form}/{style.family}"
+    (folder / place).mkdir(parents=True, exist_ok=True)
+
+    def put(name: str, text: str) -> str:
+        (folder / place / name).write_text(text, encoding="utf-8", newline="\n")
+        return f"{place}/{name}"
+
+    document = maplibre_document(style, max_tile_zoom=max_tile_zoom)
+    qml: dict[str, str] = {}
+    qml_points: dict[str, str] = {}
+    colours: dict[str, str] = {}
+    legend: dict[str, dict[str, str]] = {}
+    for layer in style.layers:
+        stem = style.id if layer.collection == style.family else f"{style.id}.{layer.collection}"
+        legend[layer.collection] = {
+            language: put(f"{stem}.{language}.svg", legend_svg(style, layer.collection, language))
+            for language in LANGUAGES
+        }
+        if style.symbol is Symbol.RASTER:
+            qml[layer.collection] = put(f"{stem}.qml", raster_qml(style))
+            colours["json"] = put(f"{stem}.colours.json", json.dumps(colour_table(style), ensure_ascii=False, indent=1))
+            colours["qgis"] = put(f"{stem}.colours.txt", qgis_colour_map(style))
+            colours["gdal"] = put(f"{stem}.colours.gdal.txt", gdal_colour_map(style))
+            continue
+        qml[layer.collection] = put(f"{stem}.qml", feature_qml(style, layer.collection))
+        if style.symbol is Symbol.MIXED:
+            points = feature_qml(style, layer.collection, symbol=Symbol.POINT)
+            qml_points[layer.collection] = put(f"{stem}.points.qml", points)
+    return StyleEntry(
+        id=style.id,
+        family=style.family,
+        form=style.form,
+        title=style.title,
+        attribute=style.attribute,
+        theme=style.theme,
+        theme_title=style.theme_title,
+        symbol=style.symbol,
+        default=style.default,
+        collections=tuple(layer.collection for layer in style.layers),
+        maplibre=put(f"{style.id}.maplibre.json", json.dumps(document, ensure_ascii=False, indent=1)),
+        qml=qml,
+        qml_points=qml_points,
+        legend=legend,
+        colours=colours,
+    )
