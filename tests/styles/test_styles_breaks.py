@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -55,7 +56,7 @@ def test_count_limits_of_any_counts(counts: list[int]):
 def test_density_limits_of_any_densities(values: list[float]):
     limits = density_limits(np.array([*values, math.nan], dtype=np.float32))
     assert bool(limits) == any(v > 0 for v in values)
-    assert all(low < high for low, high in zip(limits, limits[1:], strict=False))
+    assert all(low < high for low, high in pairwise(limits))
     assert all(0 < limit <= max(values) * (1 + 1e-6) for limit in limits)
 
 
