@@ -8,66 +8,51 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-import zoneinfo
+import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Literal, Self
 
-import pyproj
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-"""Names that become columns, collections and URL segments."""
+from layers.declared_sources import ColumnRule, ReadOptions, Source
+from layers.digests import digest_json
+from layers.errors import CityFileError
+from layers.fields import LAYER_FIELDS
+from layers.toml_lines import key_lines, line_of
+from layers.values import ALL_THEMES, Crs, FormName, LayerKind, MetricCrs, ProfileName, Slug, Text, TimeZone, Value
 
-LayerKind = Literal["incidents", "events", "cameras", "sensitive_sites"]
-FormName = Literal["exact", "planner", "partner", "public"]
-ProfileName = Literal["administrator", "analyst", "planner", "partner", "public"]
-ALL_THEMES = "all"
-"""Suffix of the columns that count every category not declared sensitive."""
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Text(_Model):
-    """A text that city users read: French first, English second."""
-
-    fr: str
-    en: str
-
-    def __getitem__(self, language: str) -> str:
-        return self.en if language == "en" else self.fr
-
-
-def _metric_crs(value: str) -> str:
-    crs = pyproj.CRS.from_user_input(value)
-    if not crs.is_projected or {axis.unit_name for axis in crs.axis_info} != {"metre"}:
-        raise ValueError(f"{value} is not a projected CRS in metres")
-    return value
+__all__ = [
+    "ALL_THEMES",
+    "DEFAULT_PROFILES",
+    "Analysis",
+    "City",
+    "ColumnRule",
+    "FormName",
+    "Grid",
+    "LayerKind",
+    "ProfileName",
+    "ReadOptions",
+    "Slug",
+    "Source",
+    "Text",
+    "ZoneLevel",
+    "load_city",
+]
 
 
-def _time_zone(value: str) -> str:
-    if value not in zoneinfo.available_timezones():
-        raise ValueError(f"{value!r} is not an IANA time zone")
-    return value
-
-
-TimeZone = Annotated[str, AfterValidator(_time_zone)]
-
-
-class Identity(_Model):
+class Identity(Value):
     """Table ``[city]``."""
 
     id: Slug
     title: Text
-    metric_crs: Annotated[str, AfterValidator(_metric_crs)]
+    metric_crs: MetricCrs
     timezone: TimeZone
     attribution: str
     contact_url: str | None = None
     licence: str | None = None
 
 
-class Dissolve(_Model):
+class Dissolve(Value):
     """A zone level made of another one: ``{ of = "quartiers", by = "arrondissement", name = … }``."""
 
     of: Slug
@@ -75,40 +60,59 @@ class Dissolve(_Model):
     name: str | None = None
 
 
-class ZoneLevel(_Model):
+class Thiessen(Value):
+    """Zones of a city without boundaries: ``{ source = "mci", by = "neighbourhood" }``.
+
+    The Thiessen cells of the source's distinct positions, dissolved by a column of its delivery, clipped to the land.
+    """
+
+    source: Slug
+    by: str
+
+
+class Hull(Value):
+    """Land of a city without boundaries: ``{ source = "mci", buffer_m = 500.0 }``, the buffered hull of its points."""
+
+    source: Slug
+    buffer_m: float = Field(ge=0)
+
+
+class ZoneLevel(Value):
     """One entry of ``[[zones]]``, coarse to fine; its ``id`` is also its collection's."""
 
     id: Slug
     title: Text
     path: str | None = None
-    crs: str = "EPSG:4326"
+    crs: Crs = "EPSG:4326"
     key: str = "key"
     name: str = "name"
     dissolve: Dissolve | None = None
+    thiessen: Thiessen | None = None
     attribution: str | None = None
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.path is None) == (self.dissolve is None):
-            raise ValueError("a zone level has either path or dissolve")
+        if sum(v is not None for v in (self.path, self.dissolve, self.thiessen)) != 1:
+            raise ValueError("a zone level has exactly one of path, dissolve or thiessen")
         return self
 
 
-class Land(_Model):
-    """Table ``[land]``: the union of a zone level, or a polygon file."""
+class Land(Value):
+    """Table ``[land]``: the union of a zone level, a polygon file, or the hull of a source's points."""
 
     zones: Slug | None = None
     path: str | None = None
-    crs: str = "EPSG:4326"
+    hull: Hull | None = None
+    crs: Crs = "EPSG:4326"
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        if (self.zones is None) == (self.path is None):
-            raise ValueError("land comes from either zones (a zone level's id) or path")
+        if sum(v is not None for v in (self.zones, self.path, self.hull)) != 1:
+            raise ValueError("land comes from exactly one of zones (a zone level's id), path or hull")
         return self
 
 
-class Grid(_Model):
+class Grid(Value):
     """Table ``[grid]``: H3 resolutions (base 11; published 10 to 6)."""
 
     base_resolution: Literal[11] = 11
@@ -118,12 +122,14 @@ class Grid(_Model):
     """First zoom → resolution drawn from that zoom on."""
 
 
-class Category(_Model):
+class Category(Value):
+    """A second-level category."""
+
     title: Text
     sensitive: bool = False
 
 
-class Theme(_Model):
+class Theme(Value):
     """A first-level category; its key names the columns of every product."""
 
     title: Text
@@ -131,7 +137,9 @@ class Theme(_Model):
     categories: dict[Slug, Category]
 
 
-class Taxonomy(_Model):
+class Taxonomy(Value):
+    """Table ``[taxonomy]``: themes and their categories; a category is in one theme."""
+
     themes: dict[Slug, Theme]
 
     @model_validator(mode="after")
@@ -160,76 +168,9 @@ class Taxonomy(_Model):
         )
 
 
-class ColumnRule(_Model):
-    """How one field of a record contract is read from a delivery.
+class HotspotParameters(Value):
+    """Table ``[analysis.hotspots]``: false discovery rate, draws, seed, and rings of the neighbourhood."""
 
-    Exactly one of ``column``, ``columns`` or ``const``. ``columns`` are joined with a blank (date and time
-    in two columns). ``map`` translates the source's codes; ``format`` is a strptime format.
-    """
-
-    column: str | None = None
-    columns: tuple[str, ...] | None = None
-    const: str | int | float | None = None
-    format: str | None = None
-    map: dict[str, str | int | float] | None = None
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        if sum(v is not None for v in (self.column, self.columns, self.const)) != 1:
-            raise ValueError("give exactly one of column, columns or const")
-        return self
-
-    def reads(self) -> tuple[str, ...]:
-        """Columns of the delivery that this rule uses."""
-        return self.columns or ((self.column,) if self.column else ())
-
-
-class ReadOptions(_Model):
-    """Overrides of what is otherwise sniffed from the file."""
-
-    format: Literal["csv", "xlsx", "ods", "geojson", "gpkg", "shapefile", "geoparquet", "parquet", "flatgeobuf"] | None = None
-    encoding: str | None = None
-    delimiter: str | None = None
-    decimal: Literal[".", ","] = "."
-    sheet: str | None = None
-    layer: str | None = None
-
-
-class Source(_Model):
-    """One entry of ``[[sources]]``."""
-
-    id: Slug
-    layer: LayerKind
-    title: Text
-    organisation: str
-    deliveries: tuple[str, ...]
-    """Files in the order received; a glob is expanded in name order."""
-    mode: Literal["complete", "increment"] = "complete"
-    crs: str | None = None
-    """CRS of the coordinates; refused when neither this nor the file declares one."""
-    timezone: TimeZone | None = None
-    read: ReadOptions = ReadOptions()
-    columns: dict[str, ColumnRule]
-    drop: tuple[str, ...] = ()
-    pseudonymise: tuple[str, ...] = ()
-    categories: dict[str, Slug] = {}
-    """Source code → taxonomy category (incidents); an unlisted code is kept as ``unmapped`` and counted."""
-    attribution: str | None = None
-    update_frequency: str | None = None
-    classification: Literal["public", "interne", "restreint"] = "interne"
-    retention_days: int | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_rules(cls, data: Any) -> Any:
-        """``field = "COLUMN"`` is short for ``field = { column = "COLUMN" }``."""
-        if isinstance(data, dict) and isinstance(data.get("columns"), dict):
-            columns = {k: {"column": v} if isinstance(v, str) else v for k, v in data["columns"].items()}
-            data = {**data, "columns": columns}
-        return data
-
-
-class HotspotParameters(_Model):
     resolutions: tuple[int, ...] = (10, 9)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     permutations: int = Field(default=999, ge=99)
@@ -237,12 +178,14 @@ class HotspotParameters(_Model):
     rings: int = Field(default=1, ge=1, le=5)
 
 
-class DensityParameters(_Model):
+class DensityParameters(Value):
+    """Table ``[analysis.density]``: standard deviation of the kernel and side of a pixel, in metres."""
+
     bandwidth_m: float = Field(default=250.0, gt=0)
     pixel_m: float = Field(default=25.0, gt=0)
 
 
-class Analysis(_Model):
+class Analysis(Value):
     """Table ``[analysis]``: local dates, both included."""
 
     start: dt.date
@@ -264,13 +207,13 @@ class Analysis(_Model):
         return ((self.end - self.start).days + 1) / 365.2425
 
 
-class Profile(_Model):
+class Profile(Value):
     """Table ``[profiles.<name>]``: which form of a product this profile reads."""
 
     form: FormName
 
 
-class Stores(_Model):
+class Stores(Value):
     """Table ``[stores]``; the PostGIS URL comes from the environment, never from the file."""
 
     kind: Literal["embedded", "postgis"] = "embedded"
@@ -285,7 +228,7 @@ DEFAULT_PROFILES: dict[ProfileName, Profile] = {
 }
 
 
-class City(_Model):
+class City(Value):
     """A whole city file, checked."""
 
     city: Identity
@@ -313,6 +256,10 @@ class City(_Model):
         names = [s.id for s in self.sources]
         if len(set(names)) != len(names):
             raise ValueError(f"source ids are not unique: {names}")
+        taken = sorted(set(levels) & set(LAYER_FIELDS))
+        if taken:
+            raise ValueError(f"zone level {taken[0]!r} has the name of a layer")
+        self._derived_geography(names)
         known = self.taxonomy.theme_of()
         for source in self.sources:
             for code, category in source.categories.items():
@@ -322,10 +269,83 @@ class City(_Model):
             raise ValueError("grid.default_resolution is not one of grid.resolutions")
         return self
 
+    def _derived_geography(self, sources: list[str]) -> None:
+        if self.land.hull and self.land.hull.source not in sources:
+            raise ValueError(f"land.hull.source {self.land.hull.source!r} is no source (sources: {', '.join(sources)})")
+        for level in self.zones:
+            if level.thiessen and level.thiessen.source not in sources:
+                raise ValueError(f"zones {level.id!r}: thiessen.source {level.thiessen.source!r} is no source")
+            if level.thiessen and self.land.zones:
+                raise ValueError(f"zones {level.id!r} are clipped to the land: the land cannot be made of zones")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what the file says: not of its layout, comments or place."""
+        return digest_json({"file": self.model_dump(mode="json"), "themes": list(self.taxonomy.themes)})
+
     @property
     def theme_columns(self) -> tuple[str, ...]:
         """Suffixes of per-theme columns: ``all`` then the themes in file order."""
         return (ALL_THEMES, *self.taxonomy.themes)
 
 
-_SLUG = re.compile(r"^[a-z][a-z0-9_]{0,39}$")
+def load_city(path: Path) -> City:
+    """Read and check a city file.
+
+    Parameters
+    ----------
+    path
+        The city's folder, or its ``city.toml``.
+
+    Returns
+    -------
+    City
+        The whole file, checked, with the folder that its paths are relative to.
+
+    Raises
+    ------
+    CityFileError
+        If it cannot be read; every error is named by path, line and key, with what was given and expected.
+    """
+    file = path / "city.toml" if path.is_dir() else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CityFileError(f"{file}: no such city file (give a folder with a city.toml, or the file)") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CityFileError(f"{file}: cannot be read as UTF-8 text: {error}") from error
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CityFileError(f"{file}:{_syntax_line(error, text)}: not valid TOML: {error}") from error
+    if "folder" in document:
+        raise CityFileError(f"{file}:{line_of(('folder',), key_lines(text))}: folder: not a key of the city file")
+    try:
+        return City.model_validate({**document, "folder": file.resolve().parent})
+    except ValidationError as error:
+        raise CityFileError(_explained(error, file, text)) from error
+
+
+def _syntax_line(error: tomllib.TOMLDecodeError, text: str) -> int:
+    found = re.search(r"line (\d+)", str(error))
+    return int(found[1]) if found else text.count("\n") + 1
+
+
+def _explained(error: ValidationError, file: Path, text: str) -> str:
+    """One line per error: path:line: key: what is expected, and what was given."""
+    lines = key_lines(text)
+    messages = []
+    for fault in error.errors(include_url=False):
+        location = fault["loc"]
+        key = (
+            "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".") or "the file"
+        )
+        expected = fault["msg"].removeprefix("Value error, ")
+        given = "" if isinstance(fault["input"], dict) else f" (given: {_shortened(fault['input'])})"
+        messages.append((line_of(location, lines), f"{key}: {expected}{given}"))
+    return "\n".join(f"{file}:{line}: {message}" for line, message in sorted(messages))
+
+
+def _shortened(value: object, length: int = 80) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= length else f"{shown[:length]}…"

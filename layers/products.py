@@ -166,7 +166,9 @@ class Product:
                     f"(missing {sorted(missing)}, unexpected {sorted(extra)}, or order)"
                 )
             if not set(have) <= set(wanted):
-                raise ProductError(f"product {self.spec.id!r}, form {form}: unexpected {sorted(set(have) - set(wanted))}")
+                raise ProductError(
+                    f"product {self.spec.id!r}, form {form}: unexpected {sorted(set(have) - set(wanted))}"
+                )
             key = table.column(self.spec.key)
             if key.null_count or len(key.unique()) != len(key):
                 raise ProductError(f"product {self.spec.id!r}, form {form}: key {self.spec.key!r} is null or repeated")
@@ -177,7 +179,11 @@ class Product:
         for form, table in self.tables.items():
             pq.write_table(table, folder / f"{form}.parquet", compression="zstd")
         rasters = {str(form): path.name for form, path in self.rasters.items()}
-        document = {"spec": self.spec.model_dump(mode="json"), "tables": [str(f) for f in self.tables], "rasters": rasters}
+        document = {
+            "spec": self.spec.model_dump(mode="json"),
+            "tables": [str(f) for f in self.tables],
+            "rasters": rasters,
+        }
         (folder / "product.json").write_text(json.dumps(document, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @classmethod

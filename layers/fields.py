@@ -1,0 +1,91 @@
+"""Fields that a source may give to each layer: the targets of ``[sources.columns]``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class FieldType(StrEnum):
+    """How the text of a delivery becomes a value."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    TIME = "time"
+    DATE = "date"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a record contract.
+
+    ``values`` are the accepted codes (after the rule's ``map``), ``minimum`` and ``maximum`` the accepted range, both
+    included, in the unit that the name carries.
+    """
+
+    type: FieldType
+    required: bool = False
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    default: str | None = None
+
+
+_PLACE = {
+    "record_id": Field(FieldType.TEXT),
+    "x": Field(FieldType.NUMBER),
+    "y": Field(FieldType.NUMBER),
+    "lon": Field(FieldType.NUMBER),
+    "lat": Field(FieldType.NUMBER),
+}
+
+LAYER_FIELDS: Mapping[str, Mapping[str, Field]] = MappingProxyType(
+    {
+        "incidents": {
+            **_PLACE,
+            "category": Field(FieldType.TEXT, required=True),
+            "started_at": Field(FieldType.TIME, required=True),
+            "ended_at": Field(FieldType.TIME),
+            "provenance": Field(FieldType.TEXT, values=("reported", "discovered"), default="reported"),
+            "severity": Field(FieldType.INTEGER, minimum=0, maximum=10),
+            "precision_m": Field(FieldType.NUMBER, minimum=0, maximum=100_000),
+            "address": Field(FieldType.TEXT),
+        },
+        "events": {
+            **_PLACE,
+            "nature": Field(FieldType.TEXT, required=True),
+            "title": Field(FieldType.TEXT),
+            "starts_at": Field(FieldType.TIME, required=True),
+            "ends_at": Field(FieldType.TIME),
+        },
+        "cameras": {
+            **_PLACE,
+            "status": Field(FieldType.TEXT, values=("installed", "planned"), default="installed"),
+            "kind": Field(FieldType.TEXT, values=("fixed", "ptz"), default="fixed"),
+            "direction_deg": Field(FieldType.NUMBER, minimum=0, maximum=360),
+            "range_m": Field(FieldType.NUMBER, minimum=0, maximum=5_000),
+            "field_of_view_deg": Field(FieldType.NUMBER, minimum=0, maximum=360),
+            "in_service_from": Field(FieldType.DATE),
+            "in_service_to": Field(FieldType.DATE),
+        },
+        "sensitive_sites": {
+            **_PLACE,
+            "category": Field(FieldType.TEXT, required=True),
+            "name": Field(FieldType.TEXT, required=True),
+            "address": Field(FieldType.TEXT),
+            "capacity": Field(FieldType.INTEGER, minimum=0, maximum=1_000_000),
+        },
+    }
+)
+
+PERIODS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "incidents": ("started_at", "ended_at"),
+        "events": ("starts_at", "ends_at"),
+        "cameras": ("in_service_from", "in_service_to"),
+    }
+)
+"""Start and end of each layer's records: an end before its start is refused."""
