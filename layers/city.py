@@ -18,6 +18,7 @@ from layers.declared_sources import ColumnRule, ReadOptions, Source
 from layers.digests import digest_json
 from layers.errors import CityFileError
 from layers.fields import LAYER_FIELDS
+from layers.home import Home, check_home
 from layers.toml_lines import key_lines, line_of
 from layers.values import ALL_THEMES, Crs, FormName, LayerKind, MetricCrs, ProfileName, Slug, Text, TimeZone, Value
 
@@ -277,6 +278,16 @@ class City(Value):
                 raise ValueError(f"zones {level.id!r}: thiessen.source {level.thiessen.source!r} is no source")
             if level.thiessen and self.land.zones:
                 raise ValueError(f"zones {level.id!r} are clipped to the land: the land cannot be made of zones")
+
+    def check_home(self, home: Home) -> None:
+        """Refuse a home folder that holds another city; an empty one is accepted and left as it is.
+
+        Raises
+        ------
+        HomeError
+            If it holds another city.
+        """
+        check_home(home, self.city.id)
 
     @property
     def digest(self) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from layers.errors import HomeError, HomeLockedError
 
+_IDENTITY = "home.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -90,15 +92,30 @@ def claim_home(home: Home, city_id: str) -> None:
     HomeError
         If it holds another city, or cannot be written.
     """
-    path = home.root / "home.json"
+    path = home.root / _IDENTITY
     try:
         home.root.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             replace_file(path, json.dumps({"city": city_id}).encode())
-        known = json.loads(path.read_text(encoding="utf-8")).get("city")
     except OSError as error:
         raise HomeError(f"the home folder {home.root} cannot be written: {error.strerror or error}") from error
-    except ValueError as error:
+    check_home(home, city_id)
+
+
+def check_home(home: Home, city_id: str) -> None:
+    """Refuse a home folder that holds another city; an empty one is accepted.
+
+    Raises
+    ------
+    HomeError
+        If it holds another city, or its ``home.json`` is damaged.
+    """
+    path = home.root / _IDENTITY
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))["city"]
+    except FileNotFoundError:
+        return
+    except (ValueError, KeyError, TypeError) as error:
         raise HomeError(f"{path} is not the JSON that Calanque writes: {error}") from error
     if known != city_id:
         raise HomeError(

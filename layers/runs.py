@@ -49,7 +49,7 @@ class RunProduct(_Model):
 
 
 class RunManifest(_Model):
-    """Everything about a run but its values. Equal inputs give equal bytes: no clock, no machine."""
+    """Everything about a run but its values. Equal inputs give an equal manifest, the time of building apart."""
 
     run_id: str
     city_id: str
@@ -67,6 +67,8 @@ class RunManifest(_Model):
     styles: dict[str, Any] = {}
     figures: dict[str, int | float | str] = {}
     """Counts that go with every map: non localisé, off land, unmapped."""
+    built_at: str | None = None
+    """UTC time of the build, a side note: no part of the manifest's digest."""
 
     def product(self, collection_id: str) -> RunProduct:
         """Return the product called ``collection_id``.
@@ -169,6 +171,7 @@ def open_run(home: Home, run_id: str | None = None) -> Run:
     try:
         document = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
         whole = document["manifest_digest"] == digest_json(document["manifest"])
+        manifest = RunManifest.model_validate({**document["manifest"], "built_at": document["built_at"]})
     except FileNotFoundError as error:
         raise RunError(
             f"{home.runs} has no run {folder.name!r}; it has {', '.join(list_runs(home)) or 'none'}"
@@ -177,19 +180,19 @@ def open_run(home: Home, run_id: str | None = None) -> Run:
         raise RunError(f"the manifest of run {folder.name!r} cannot be read: {error}") from error
     if not whole:
         raise RunError(f"the manifest of run {folder.name!r} is damaged: its digest differs from its content")
-    manifest = RunManifest.model_validate(document["manifest"])
     lost = [f.path for f in _files(manifest) if not (folder / f.path).exists()]
     if lost:
         raise RunError(f"run {manifest.run_id} has lost {', '.join(lost)}")
     return Run(folder, manifest)
 
 
-def list_runs(home: Home) -> list[str]:
-    """Ids of the runs in the home folder, the oldest first; those being built are not runs yet."""
+def list_runs(home: Home) -> list[Run]:
+    """Whole runs of the home folder, in the order of their building."""
     if not home.runs.is_dir():
         return []
-    folders = [f for f in home.runs.iterdir() if f.is_dir() and not f.is_symlink() and not f.name.startswith(".")]
-    return [f.name for f in sorted(folders, key=lambda f: (f.stat().st_mtime_ns, f.name))]
+    names = [f.name for f in home.runs.iterdir() if f.is_dir() and not f.is_symlink() and not f.name.startswith(".")]
+    runs = [open_run(home, name) for name in names if _is_whole(home, name)]
+    return sorted(runs, key=lambda run: (run.manifest.built_at or "", run.manifest.run_id))
 
 
 def current_run_id(home: Home) -> str | None:
@@ -258,8 +261,9 @@ class RunBuilder:
         lost = [f.path for f in _files(manifest) if not (self.folder / f.path).exists()]
         if lost:
             raise RunError(f"the manifest of run {self.run_id} names files that are not there: {', '.join(lost)}")
-        body = manifest.model_dump(mode="json")
-        document = {"manifest": body, "manifest_digest": digest_json(body)}
+        body = manifest.model_dump(mode="json", exclude={"built_at"})
+        built_at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        document = {"manifest": body, "manifest_digest": digest_json(body), "built_at": built_at}
         text = json.dumps(document, ensure_ascii=False, indent=1)
         (self.folder / _MANIFEST).write_text(text, encoding="utf-8")
         for path in [*self.folder.rglob("*"), self.folder]:
