@@ -33,11 +33,6 @@ def theme_title(theme: str, city: City) -> Text:
     return ALL_TITLE if theme == ALL_THEMES else city.taxonomy.themes[theme].title
 
 
-def joined(first: Text, second: Text) -> Text:
-    """Make one title of two texts."""
-    return Text(fr=f"{first.fr} – {second.fr}", en=f"{first.en} – {second.en}")
-
-
 def cell_styles(members: Sequence[Product], form: Form, city: City) -> list[Style]:
     """Return the styles of one family of cell products, one per class column, or per count where there is no class."""
     order = sorted(members, key=lambda p: p.spec.id != p.spec.family)
@@ -67,13 +62,14 @@ def _class_style(members: Sequence[Product], column: Column, vocabulary: Vocabul
                 min_zoom=low,
                 max_zoom=high,
                 fields=_fields(product),
+                key=product.spec.key,
             )
         )
     return Style(
         id=column.name,
         family=members[0].spec.family,
         form=form,
-        title=joined(vocabulary.title, theme_title(theme, city)),
+        subject=vocabulary.title,
         symbol=Symbol.FILL,
         layers=tuple(layers),
         attribute=column.name,
@@ -106,13 +102,14 @@ def _count_style(members: Sequence[Product], column: Column, form: Form, city: C
                 min_zoom=low,
                 max_zoom=high,
                 fields=_fields(product),
+                key=product.spec.key,
             )
         )
     return Style(
         id=column.name,
         family=members[0].spec.family,
         form=form,
-        title=joined(members[0].spec.title, theme_title(theme, city)),
+        subject=members[0].spec.title,
         symbol=Symbol.FILL,
         layers=tuple(layers),
         attribute=column.name,

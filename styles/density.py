@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from layers.city import ALL_THEMES, City, Text
 from layers.products import Form, Kind, Product
 from styles.breaks import density_limits
-from styles.cells import INCIDENTS, joined, theme_title
+from styles.cells import INCIDENTS, theme_title
 from styles.model import Style, StyleClass, StyleLayer, Symbol
 from styles.palettes import NEUTRAL, cividis, outline_of
 from styles.texts import real_interval
@@ -51,7 +51,7 @@ def density_styles(
                 id=column.name,
                 family=spec.family,
                 form=form,
-                title=joined(spec.title, theme_title(theme, city)),
+                subject=spec.title,
                 symbol=Symbol.RASTER,
                 layers=(layer,),
                 attribute=column.name,

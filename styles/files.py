@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class StyleEntry(BaseModel):
     family: str
     form: Form
     title: Text
+    subject: Text
+    """Title without its theme."""
     attribute: str | None
     theme: str | None
     theme_title: Text | None
@@ -45,7 +47,9 @@ class StyleEntry(BaseModel):
     """Rasters: ``json``, ``qgis`` and ``gdal`` colour tables."""
 
 
-def write_styles(styles: Sequence[Style], folder: Path, *, max_tile_zoom: int = MAX_TILE_ZOOM) -> list[dict[str, Any]]:
+def write_styles(
+    styles: Sequence[Style], folder: Path, *, max_tile_zoom: int = MAX_TILE_ZOOM
+) -> dict[str, dict[str, Any]]:
     """Write every encoding of every style.
 
     Parameters
@@ -59,16 +63,24 @@ def write_styles(styles: Sequence[Style], folder: Path, *, max_tile_zoom: int = 
 
     Returns
     -------
-    list of dict
-        One :class:`StyleEntry` per style, as JSON for the manifest.
+    dict
+        ``<form>/<family>/<style id>`` → :class:`StyleEntry` as JSON: the manifest's ``styles``.
     """
-    return [_write_style(style, folder, max_tile_zoom).model_dump(mode="json") for style in styles]
+    return {
+        f"{style.form}/{style.family}/{style.id}": _write_style(style, folder, max_tile_zoom).model_dump(mode="json")
+        for style in styles
+    }
 
 
-def styles_of(entries: Sequence[dict[str, Any]], form: Form, collection: str) -> list[StyleEntry]:
-    """Entries of a manifest that draw ``collection`` in ``form``, the default first."""
-    parsed = [StyleEntry.model_validate(e) for e in entries if e["form"] == form and collection in e["collections"]]
-    return sorted(parsed, key=lambda e: not e.default)
+def entries_of(listed: Mapping[str, Mapping[str, Any]], form: Form) -> list[StyleEntry]:
+    """Return the styles that a manifest lists for one form, in the order in which they were made."""
+    return [StyleEntry.model_validate(e) for e in listed.values() if e["form"] == form]
+
+
+def styles_of(listed: Mapping[str, Mapping[str, Any]], form: Form, collection: str) -> list[StyleEntry]:
+    """Return the styles that a manifest lists for a collection in one form, the default first."""
+    found = [entry for entry in entries_of(listed, form) if collection in entry.collections]
+    return sorted(found, key=lambda entry: not entry.default)
 
 
 def _write_style(style: Style, folder: Path, max_tile_zoom: int) -> StyleEntry:
@@ -105,6 +117,7 @@ def _write_style(style: Style, folder: Path, max_tile_zoom: int) -> StyleEntry:
         family=style.family,
         form=style.form,
         title=style.title,
+        subject=style.subject,
         attribute=style.attribute,
         theme=style.theme,
         theme_title=style.theme_title,

@@ -7,6 +7,7 @@ and the same document must give the same colours in both.
 from __future__ import annotations
 
 import copy
+import html
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,15 +52,11 @@ def maplibre_document(style: Style, *, max_tile_zoom: int = MAX_TILE_ZOOM) -> Js
     else:
         source = {"type": "vector", "tiles": [VECTOR_TILES.format(family=style.family)]}
         layers = [entry for layer in style.layers for entry in _class_layers(style, layer)]
-    source |= {"minzoom": 0, "maxzoom": max_tile_zoom, "attribution": style.attribution}
+    source |= {"minzoom": 0, "maxzoom": max_tile_zoom, "attribution": html.escape(style.attribution)}
     return {
         "version": 8,
         "name": style.title.fr,
-        "metadata": {
-            "calanque:family": style.family,
-            "calanque:style": style.id,
-            "calanque:title": style.title.model_dump(),
-        },
+        "metadata": _metadata(style),
         "sources": {style.family: source},
         "layers": layers,
     }
@@ -79,6 +76,19 @@ def resolve_urls(document: Json, root: str) -> Json:
     for source in resolved["sources"].values():
         source["tiles"] = [root.rstrip("/") + url if url.startswith("/") else url for url in source["tiles"]]
     return resolved
+
+
+def _metadata(style: Style) -> Json:
+    """Return what a page needs beside the drawing: titles, names of fields, keys."""
+    fields = {name: title.model_dump() for layer in style.layers for name, title in layer.fields}
+    return {
+        "calanque:family": style.family,
+        "calanque:style": style.id,
+        "calanque:title": style.title.model_dump(),
+        "calanque:attribute": style.attribute,
+        "calanque:keys": {layer.collection: layer.key for layer in style.layers},
+        "calanque:fields": fields,
+    }
 
 
 def class_filter(style: Style, layer: StyleLayer, wanted: StyleClass) -> list[Any] | None:
@@ -112,7 +122,7 @@ def _class_layers(style: Style, layer: StyleLayer) -> Iterator[Json]:
                 "type": kind,
                 "source": style.family,
                 "source-layer": layer.collection,
-                "metadata": {"calanque:class": wanted.id},
+                "metadata": {"calanque:class": wanted.id, "calanque:label": wanted.label.model_dump()},
                 "minzoom": layer.min_zoom,
                 "paint": paint,
             }

@@ -113,6 +113,8 @@ class StyleLayer:
     """First zoom at which it is drawn no more."""
     fields: tuple[tuple[str, Text], ...] = ()
     """Column → title, as attribute tables show it."""
+    key: str = "id"
+    """Column that names a feature."""
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]
@@ -141,7 +143,8 @@ class Style:
     """Unique in the family: the attribute's name, or ``default``."""
     family: str
     form: Form
-    title: Text
+    subject: Text
+    """What is drawn, whatever the theme."""
     symbol: Symbol
     layers: tuple[StyleLayer, ...]
     attribute: str | None = None
@@ -170,6 +173,14 @@ class Style:
             raise ValueError(f"style {self.family}/{self.id} has no collection")
         if (self.symbol is Symbol.RASTER) != (self.band is not None):
             raise ValueError(f"style {self.family}/{self.id}: a band goes with a raster and with nothing else")
+
+    @property
+    def title(self) -> Text:
+        """Subject and theme."""
+        if self.theme_title is None:
+            return self.subject
+        fr, en = (f"{self.subject[language]} – {self.theme_title[language]}" for language in ("fr", "en"))
+        return Text(fr=fr, en=en)
 
     def layer(self, collection: str) -> StyleLayer:
         """Return the classes used in ``collection``.

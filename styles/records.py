@@ -37,12 +37,13 @@ def zone_styles(product: Product, form: Form, city: City) -> list[Style]:
         counts=(rows,),
         n=rows,
         fields=tuple((c.name, c.title) for c in spec.columns),
+        key=spec.key,
     )
     style = Style(
         id="outline",
         family=spec.family,
         form=form,
-        title=spec.title,
+        subject=spec.title,
         symbol=Symbol.LINE,
         layers=(layer,),
         counted=Text(fr="zones", en="zones"),
@@ -66,13 +67,14 @@ def record_styles(product: Product, form: Form, city: City) -> list[Style]:
         counts=counts,
         n=table.num_rows,
         fields=tuple((c.name, c.title) for c in spec.columns),
+        key=spec.key,
     )
     times = (spec.time_column, spec.time_end_column) if spec.time_column in table.column_names else None
     style = Style(
         id=attribute or "default",
         family=spec.family,
         form=form,
-        title=spec.title,
+        subject=spec.title,
         symbol=SYMBOLS.get(spec.geometry_type, Symbol.MIXED),
         layers=(layer,),
         attribute=attribute,
