@@ -9,6 +9,7 @@ at once. What a person reads goes to stderr (progress) and stdout (the summary, 
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -22,10 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from layers.errors import CalanqueError, HomeLockedError
-from layers.home import Home
+from layers.home import Home, writing
 
 if TYPE_CHECKING:
     from layers.city import City
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 SAMPLE_CITY = Path(__file__).resolve().parent / "data_samples" / "marseille"
 SHOWN_FIGURES = 6
 """Figures of a step in the summary table; ``--json`` has them all."""
+OUTSIDE_CAUSES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+"""Refusals of the operating system that a person can lift: rights, a read-only disk, a full one."""
 
 out = Console()
 err = Console(stderr=True)
@@ -197,10 +200,12 @@ def doctor(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug
         from ogc_server.doctor import examine
 
         findings = examine(city, Home.from_environment())
-        table = Table("check", "state", "found", "to repair it", title="calanque doctor", title_justify="left")
+        table = Table(*_folded("check", "state", "found", "to repair it"))
         for finding in findings:
             colour = {"ok": "green", "warning": "yellow", "broken": "red"}[finding.state]
-            table.add_row(finding.check, f"[{colour}]{finding.state}[/]", finding.found, finding.repair)
+            table.add_row(
+                finding.check, f"[{colour}]{finding.state}[/]", _escaped(finding.found), _escaped(finding.repair)
+            )
         _print({"checks": [finding.as_dict() for finding in findings]}, as_json=as_json, text=table)
         if any(finding.state == "broken" for finding in findings):
             raise typer.Exit(Exit.CORRECT)
@@ -210,14 +215,9 @@ def _pipeline(steps: Sequence[tuple[str, StepFunction]], city_path: Path, *, as_
     with _answering(debug=debug):
         _ensure_deliveries(city_path)
         city, home, started = _load(city_path), Home.from_environment(), time.perf_counter()
-        reports = []
-        for name, step in steps:
-            with _progress(name) as progress:
-                report = step(city, home, progress=progress)
-            err.print(
-                f"{name:<9} {'unchanged' if report.skipped else 'done':<9} {report.seconds:6.1f} s", highlight=False
-            )
-            reports.append(report)
+        city.check_home(home)
+        with writing(home):
+            reports = [_run_step(name, step, city, home) for name, step in steps]
         seconds = time.perf_counter() - started
         run = home.current.resolve().name if home.current.is_symlink() else None
         document = {
@@ -237,6 +237,14 @@ def _pipeline(steps: Sequence[tuple[str, StepFunction]], city_path: Path, *, as_
             ],
         }
         _print(document, as_json=as_json, text=_summary(city.city.title.en, reports, seconds))
+
+
+def _run_step(name: str, step: StepFunction, city: City, home: Home) -> StepReport:
+    with _progress(name) as progress:
+        report = step(city, home, progress=progress)
+    state = "unchanged" if report.skipped else "done"
+    err.print(f"{name:<9} {state:<9} {report.seconds:6.1f} s", highlight=False)
+    return report
 
 
 def _load(path: Path) -> City:
@@ -280,19 +288,29 @@ def _answering(*, debug: bool) -> Iterator[None]:
         raise typer.Exit(Exit.INTERRUPTED) from None
     except CalanqueError as error:
         if debug:
-            err.print(traceback.format_exc(), markup=False, highlight=False)
-        err.print(f"[red]error:[/] [not bold]{_escaped(str(error))}[/]", highlight=False, soft_wrap=True)
+            _say(traceback.format_exc())
+        _say(f"error: {error}")
         raise typer.Exit(Exit.LOCKED if isinstance(error, HomeLockedError) else Exit.CORRECT) from error
     except (typer.Exit, typer.Abort):
         raise
     except Exception as error:
         if debug:
             raise
-        err.print(
-            f"A defect of Calanque, please report it: {type(error).__name__}: {error}", markup=False, soft_wrap=True
-        )
-        err.print("The same command with --debug shows where it happened.")
+        if isinstance(error, OSError) and error.errno in OUTSIDE_CAUSES:
+            _say(f"error: {error.filename or 'the disk'}: {error.strerror}")
+            raise typer.Exit(Exit.CORRECT) from error
+        _say(f"A defect of Calanque, please report it: {type(error).__name__}: {error}")
+        _say("The same command with --debug shows where it happened.")
         raise typer.Exit(Exit.DEFECT) from error
+
+
+def _say(text: str) -> None:
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _folded(*names: str) -> list[Column]:
+    """Columns that wrap instead of hiding the end of a text."""
+    return [Column(name, overflow="fold") for name in names]
 
 
 def _escaped(text: str) -> str:
@@ -307,7 +325,9 @@ def _print(document: dict[str, Any], *, as_json: bool, text: str | Table) -> Non
 
 
 def _summary(title: str, reports: Sequence[StepReport], seconds: float) -> Table:
-    table = Table("step", "state", "seconds", "figures", title=f"{title}: {seconds:.1f} s", title_justify="left")
+    table = Table(
+        *_folded("step", "state", "seconds", "figures"), title=f"{title}: {seconds:.1f} s", title_justify="left"
+    )
     for report in reports:
         figures = [f"{name} {_number(value)}" for name, value in report.figures.items()]
         more = [f"and {len(figures) - SHOWN_FIGURES} more"] if len(figures) > SHOWN_FIGURES else []

