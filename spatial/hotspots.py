@@ -16,9 +16,6 @@ from spatial.errors import StatisticError
 from spatial.exact_tail import Tails, exact_tails
 from spatial.neighbourhoods import Floats, Ints, Neighbourhoods
 
-CLASSES = ("hot_q01", "hot_q05", "ns", "cold_q05", "cold_q01")
-"""Verdicts in the order of the legend; a code is a place in this tuple, −1 is a cell without land."""
-
 STRICT_Q = 0.01
 """q-value of the strict classes."""
 LENIENT_Q = 0.05

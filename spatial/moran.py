@@ -18,12 +18,10 @@ from esda.moran import Moran, Moran_Local
 from libpysal.graph import Graph
 from numpy.typing import ArrayLike, NDArray
 
+from spatial.classes import LISA_CLASSES
 from spatial.errors import StatisticError
 from spatial.hotspots import benjamini_hochberg
 from spatial.neighbourhoods import SHARE_STEPS, Floats, Ints
-
-LISA_CLASSES = ("HH", "LL", "HL", "LH", "ns")
-"""High among high, low among low, the two outliers, not significant; a code is a place in this tuple, −1 is none."""
 
 _QUADRANT_CODES = np.array([-1, 0, 3, 1, 2], dtype=np.int8)
 """Place in ``LISA_CLASSES`` of esda's quadrants 1 HH, 2 LH, 3 LL, 4 HL."""
