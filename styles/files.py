@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from layers.city import Text
 from layers.products import Form
@@ -17,6 +17,8 @@ from styles.model import Style, Symbol
 from styles.qml import feature_qml, raster_qml
 from styles.raster import colour_table, gdal_colour_map, qgis_colour_map
 from styles.texts import LANGUAGES
+
+_STYLE = TypeAdapter(Style)
 
 
 class StyleEntry(BaseModel):
@@ -36,6 +38,8 @@ class StyleEntry(BaseModel):
     symbol: Symbol
     default: bool
     collections: tuple[str, ...]
+    model: str
+    """The style itself, as :func:`read_style` reads it."""
     maplibre: str
     qml: dict[str, str]
     """Collection → QML (polygons, where a collection holds points and polygons)."""
@@ -70,6 +74,17 @@ def write_styles(
         f"{style.form}/{style.family}/{style.id}": _write_style(style, folder, max_tile_zoom).model_dump(mode="json")
         for style in styles
     }
+
+
+def read_style(text: str) -> Style:
+    """Read back a style that :func:`write_styles` wrote.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        If the text is not a style.
+    """
+    return _STYLE.validate_json(text)
 
 
 def entries_of(listed: Mapping[str, Mapping[str, Any]], form: Form) -> list[StyleEntry]:
@@ -124,6 +139,7 @@ def _write_style(style: Style, folder: Path, max_tile_zoom: int) -> StyleEntry:
         symbol=style.symbol,
         default=style.default,
         collections=tuple(layer.collection for layer in style.layers),
+        model=put(f"{style.id}.style.json", _STYLE.dump_json(style, exclude_defaults=True).decode()),
         maplibre=put(f"{style.id}.maplibre.json", json.dumps(document, ensure_ascii=False, indent=1)),
         qml=qml,
         qml_points=qml_points,

@@ -1,0 +1,1 @@
+"""Pages for people: the map, complete without JavaScript and better with it."""
