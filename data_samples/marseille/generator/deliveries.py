@@ -112,13 +112,14 @@ def _main_courante(folder: Path, rows: pd.DataFrame, names: Sequence[str], strea
 
 
 def _verbalisations(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> None:
-    header = ("NUMERO", "DATE", "HEURE", "FIN", "CODE_INFRACTION", "ADRESSE", "X_L93", "Y_L93")
+    header = ("NUMERO", "DATE", "HEURE", "FIN", "CODE_INFRACTION", "ADRESSE", "X_L93", "Y_L93", "PRECISION_M")
     clock = formats.local_clock(rows["start_minute"].to_numpy(), p.START.isoformat(), "DD/MM/YYYY hh:mm")
     end = formats.local_clock(rows["end_minute"].to_numpy(), p.START.isoformat(), "DD/MM/YYYY hh:mm")
     table = [
-        (identifier, *when.split(" "), until, code, address, float(x), float(y))
-        for identifier, when, until, code, address, x, y in zip(
-            rows["record_id"], clock, end, rows["code"], addresses(rows, names), rows["rx_m"], rows["ry_m"], strict=True)
+        (identifier, *when.split(" "), until, code, address, float(x), float(y), int(precision))
+        for identifier, when, until, code, address, x, y, precision in zip(
+            rows["record_id"], clock, end, rows["code"], addresses(rows, names), rows["rx_m"], rows["ry_m"],
+            rows["precision_m"], strict=True)
     ]
     formats.write_xlsx(folder / FILES[p.VF][0], "Verbalisations", header, table)
 
@@ -153,6 +154,7 @@ def _csu(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> None:
         "fin": pa.array(end.astype("datetime64[ms]"), pa.timestamp("ms", "UTC"), mask=rows["end_minute"].to_numpy() < 0),
         "gravite": pa.array([int(s) or None for s in rows["severity"]], pa.int32()),
         "adresse": pa.array([a or None for a in addresses(rows, names)], pa.string()),
+        "precision_m": pa.array(rows["precision_m"].to_numpy().astype(np.int32)),
     })  # fmt: skip
     points = shapely.points(np.round(lon, 7), np.round(lat, 7))
     formats.write_gpkg(folder / FILES[p.CSU][0], "csu", table, points, geometry_type="Point", crs="EPSG:4326")

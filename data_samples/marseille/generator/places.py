@@ -7,6 +7,7 @@ there, so that every truth can be told from the others.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import shapely
@@ -14,7 +15,7 @@ import shapely
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.land import Land, distance_to_centre_m
 from data_samples.marseille.generator.randomness import BoolArray, FloatArray, IntArray, Streams
-from data_samples.marseille.generator.town import Town, buildings
+from data_samples.marseille.generator.town import ANCHOR_STEP_M, Town, buildings
 from data_samples.marseille.generator.visibility import sector, visible_polygon
 
 SCHEME_RANGE_M = 230.0
@@ -69,10 +70,8 @@ class _Ground:
         self.quartier = town.node_grid[:, 0]
         self.distance = distance_to_centre_m(land, self.xy[:, 0], self.xy[:, 1])
         self.points = shapely.points(self.xy)
-        tree = shapely.STRtree(shapely.points(town.anchors.x, town.anchors.y))
-        pairs = tree.query(self.points, predicate="dwithin", distance=p.HOT_RADIUS_M)[0]
-        self.street_m = np.bincount(pairs, minlength=len(self.xy)) * 10.0
-        self.inland = ~np.asarray(shapely.dwithin(self.points, shapely.boundary(land.land), p.HOT_RADIUS_M + 80.0))
+        self.street_m = _street_length_around(town, self.xy)
+        self.inland = np.asarray(shapely.contains_xy(_inland(land.land), self.xy[:, 0], self.xy[:, 1]))
 
     def far_from(self, places: list[tuple[float, float, float]]) -> BoolArray:
         """Corners farther than the given distance from each (x, y, distance)."""
@@ -96,6 +95,29 @@ class _Ground:
                 if len(chosen) == count:
                     return np.array(chosen)
         raise ValueError(f"room for {len(chosen)} of {count} places {apart_m:.0f} m apart")
+
+
+def _street_length_around(town: Town, xy: FloatArray) -> FloatArray:
+    """Metres of street in the square of nine by nine cells of 100 m around each position."""
+    anchors, size, reach = town.anchors, 100.0, 4
+    origin = np.floor([anchors.x.min() / size, anchors.y.min() / size]) - reach - 1
+    column, row = (np.floor(v / size - o).astype(np.int64) for v, o in zip((anchors.x, anchors.y), origin, strict=True))
+    shape = (int(row.max()) + 2 * reach + 3, int(column.max()) + 2 * reach + 3)
+    grid = np.zeros(shape)
+    np.add.at(grid, (row, column), ANCHOR_STEP_M)
+    summed = np.zeros((shape[0] + 1, shape[1] + 1))
+    summed[1:, 1:] = grid.cumsum(axis=0).cumsum(axis=1)
+    c, r = (np.floor(v / size - o).astype(np.int64) for v, o in zip(xy.T, origin, strict=True))
+    low_r, high_r, low_c, high_c = r - reach, r + reach + 1, c - reach, c + reach + 1
+    return np.asarray(summed[high_r, high_c] - summed[low_r, high_c] - summed[high_r, low_c] + summed[low_r, low_c])
+
+
+@cache
+def _inland(land: shapely.Geometry) -> shapely.Geometry:
+    """Where a hot disc fits on land, with 80 m to spare."""
+    inland = land.simplify(10.0).buffer(-(p.HOT_RADIUS_M + 90.0))
+    shapely.prepare(inland)
+    return inland
 
 
 def plant(land: Land, town: Town, streams: Streams) -> Places:
