@@ -63,6 +63,7 @@ def _class_style(members: Sequence[Product], column: Column, vocabulary: Vocabul
                 max_zoom=high,
                 fields=_fields(product),
                 key=product.spec.key,
+                resolution=product.spec.resolution,
             )
         )
     return Style(
@@ -103,6 +104,7 @@ def _count_style(members: Sequence[Product], column: Column, form: Form, city: C
                 max_zoom=high,
                 fields=_fields(product),
                 key=product.spec.key,
+                resolution=product.spec.resolution,
             )
         )
     return Style(

@@ -9,12 +9,12 @@ from styles.model import Pattern, Style, StyleClass, StyleLayer, Symbol
 from styles.palettes import INK, LAND
 from styles.texts import Language, number_text, period_text
 
-WIDTH_PX = 300
+WIDTH_PX = 264
 _MARGIN_PX = 2
 _LINE_PX = 18
 _ROW_PX = 24
 _SWATCH_PX = (26, 16)
-_CHARACTERS = 44
+_CHARACTERS = 40
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
@@ -82,6 +82,9 @@ def _description(style: Style, rows: list[tuple[StyleClass, int | None]], langua
 
 def _footer(style: Style, layer: StyleLayer, language: Language) -> str:
     parts = []
+    if layer.resolution is not None:
+        cells, size = ("cellules H3", "résolution") if language == "fr" else ("H3 cells", "resolution")
+        parts.append(f"{cells}, {size} {layer.resolution}")
     if layer.n is not None:
         parts.append(f"n = {number_text(layer.n, language)} {style.counted[language]}")
     if style.period:

@@ -113,6 +113,8 @@ class StyleLayer:
     """First zoom at which it is drawn no more."""
     fields: tuple[tuple[str, Text], ...] = ()
     """Column → title, as attribute tables show it."""
+    resolution: int | None = None
+    """H3 resolution of cells."""
     key: str = "id"
     """Column that names a feature."""
 

@@ -16,6 +16,10 @@ from collections.abc import Sequence
 CIVIDIS_ANCHORS = ("#00224e", "#1a386f", "#434e6c", "#61656f", "#7d7c78", "#9b9476", "#bcae6c", "#dec958", "#fee838")
 """Cividis at every eighth of its range."""
 
+MAX_SEQUENCE = 6
+FADE = 0.4
+"""Share of white in the lightest class of a sequence."""
+
 HOT = {"q01": "#b35806", "q05": "#f1a340"}
 COLD = {"q01": "#542788", "q05": "#998ec3"}
 """The ends of ColorBrewer's PuOr: orange where there is more than expected, purple where there is less."""
@@ -60,16 +64,19 @@ def _at(anchors: Sequence[str], position: float) -> str:
 def cividis(classes: int) -> tuple[str, ...]:
     """Colours of ``classes`` ordered classes, light to dark.
 
+    The light end fades into white: a saturated yellow would draw the eye to where there is least.
+
     Raises
     ------
     ValueError
-        Outside 1…7 classes: more cannot be told apart on a map.
+        Outside 1…6 classes: neighbours among more cannot be told apart by everyone.
     """
-    if not 1 <= classes <= len(CIVIDIS_ANCHORS) - 2:
-        raise ValueError(f"{classes} classes: a sequence has 1 to {len(CIVIDIS_ANCHORS) - 2}")
+    if not 1 <= classes <= MAX_SEQUENCE:
+        raise ValueError(f"{classes} classes: a sequence has 1 to {MAX_SEQUENCE}")
     if classes == 1:
         return (_at(CIVIDIS_ANCHORS, 0.6),)
-    return tuple(_at(CIVIDIS_ANCHORS, 1 - i / (classes - 1)) for i in range(classes))
+    positions = [i / (classes - 1) for i in range(classes)]
+    return tuple(mix(_at(CIVIDIS_ANCHORS, 1 - p), "#ffffff", FADE * (1 - p) ** 2) for p in positions)
 
 
 def categorical(classes: int) -> tuple[tuple[str, str], ...]:

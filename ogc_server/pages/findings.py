@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,7 @@ from styles.texts import number_text
 TOP_ROWS = 20
 _RANKED_PIXELS_WIDE = 800
 _BUSIEST_SHARE = 0.05
+_PARTICLES = frozenset({"de", "du", "des", "la", "le", "les", "l", "d", "et", "en", "sur", "of", "the", "and"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,11 @@ def zones_of(context: MapContext) -> Zones:
 
 
 def tidy(name: str) -> str:
-    """Write a name that comes in capitals as a name: ``LES ILES`` → ``Les Iles``."""
-    return name.title() if name.isupper() else name
+    """Write a name that comes in capitals as a name: ``NOTRE DAME DU MONT`` → ``Notre Dame du Mont``."""
+    if not name.isupper():
+        return name
+    words = re.split(r"([ '’-])", name.lower())
+    return "".join(w if i and w in _PARTICLES else w.capitalize() for i, w in enumerate(words))
 
 
 def findings(context: MapContext, choice: Choice, style: Style, zones: Zones, language: Language) -> Findings:
@@ -122,7 +127,12 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
         for i in ranked[:TOP_ROWS].tolist()
     )
     french = language == "fr"
-    caption = f"Les {len(rows)} premières cellules" if french else f"The first {len(rows)} cells"
+    size = context.specs[choice.collection].resolution
+    caption = (
+        f"Les {len(rows)} premières cellules, résolution {size}"
+        if french
+        else f"The first {len(rows)} cells, resolution {size}"
+    )
     headings = ("Cellule H3", "Zone", "Incidents", "Classe") if french else ("H3 cell", "Zone", "Incidents", "Class")
     if attribute == count:
         busy = sum(n > 0 for n in numbers)

@@ -25,7 +25,7 @@ from ogc_server.errors import Language, not_found
 from ogc_server.pages.choice import GROUPS, Choice, chosen, subjects
 from ogc_server.pages.context import MapContext
 from ogc_server.pages.figure import Frame, frame_of, map_svg
-from ogc_server.pages.findings import Zones, findings, zones_of
+from ogc_server.pages.findings import Findings, Zones, findings, zones_of
 from ogc_server.pages.layer_data import DrawnLayer, drawn_layer, metric_geometries, read_columns
 from ogc_server.pages.wording import wording
 from ogc_server.parameters import language as negotiated_language
@@ -51,6 +51,9 @@ _MAPLIBRE_FILES = ("maplibre-gl.mjs", "maplibre-gl-worker.mjs", "maplibre-gl-sha
 _FINE_LINE, _COARSE_LINE = 4.0, 9.0
 _SIMPLIFIED_M = 15.0
 
+_LAST_ZOOM = 99
+
+Legend = tuple[int, int, bool, Markup]
 ContextProvider = Callable[[Request], MapContext]
 
 
@@ -142,7 +145,7 @@ def render_map(context: MapContext, choice: Choice, language: Language, *, base_
     base_url
         Root of every link, without final slash; shown to be copied into QGIS.
     """
-    layer, svg, legend, found = _layer_parts(context, choice.subject.key, choice.entry.theme, language)
+    layer, svg, legends, found = _layer_parts(context, choice.subject.key, choice.entry.theme, language)
     manifest = context.run.manifest
     view: dict[str, Any] = {
         "language": language,
@@ -163,7 +166,7 @@ def render_map(context: MapContext, choice: Choice, language: Language, *, base_
         "left_out": number_text(layer.left_out, language),
         "found": found,
         "svg": Markup(svg),  # noqa: S704 - made by ElementTree, which escapes
-        "legend": Markup(legend),  # noqa: S704 - same
+        "legends": legends,
         "zone_styles": _zone_styles(context),
         "bounds": ",".join(f"{v:.5f}" for v in _bounds(context)),
         "maplibre": maplibre_version(),
@@ -174,7 +177,7 @@ def render_map(context: MapContext, choice: Choice, language: Language, *, base_
 @lru_cache(maxsize=96)
 def _layer_parts(
     context: MapContext, subject: str, theme: str | None, language: Language
-) -> tuple[DrawnLayer, str, str, Any]:
+) -> tuple[DrawnLayer, str, list[Legend], Findings]:
     choice = chosen(context, subject, theme)
     layer = drawn_layer(context, choice)
     found = findings(context, choice, layer.style, _zones(context), language)
@@ -187,8 +190,20 @@ def _layer_parts(
         classes=layer.classes,
         image=layer.image,
     )
-    legend = context.style_text(choice.entry.legend[layer.layer.collection][language])
-    return layer, svg, legend, found
+    return layer, svg, _legends(context, choice, layer, language), found
+
+
+def _legends(context: MapContext, choice: Choice, drawn: DrawnLayer, language: Language) -> list[Legend]:
+    """Return legends by zoom: first zoom, first zoom without it, whether the drawn map has it, and the SVG."""
+    legends = []
+    for layer in drawn.style.layers:
+        shown = layer.collection == drawn.layer.collection
+        visible = layer.max_zoom is None or layer.max_zoom > layer.min_zoom
+        if shown or visible:
+            drawing = context.style_text(choice.entry.legend[layer.collection][language])
+            last = _LAST_ZOOM if layer.max_zoom is None else layer.max_zoom
+            legends.append((layer.min_zoom, last, shown, Markup(drawing)))  # noqa: S704 - made by ElementTree
+    return legends
 
 
 @lru_cache(maxsize=8)

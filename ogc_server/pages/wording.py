@@ -40,7 +40,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "style_file": ("style QML", "QML style"),
     "data": ("Données et services", "Data and services"),
     "collection": ("Description de la collection", "Description of the collection"),
-    "items": ("Objets (GeoJSON)", "Features (GeoJSON)"),
+    "features": ("Objets (GeoJSON)", "Features (GeoJSON)"),
     "api": ("Documentation de l’API", "API documentation"),
     "home": ("Accueil du service", "Service home page"),
     "style": ("Style MapLibre", "MapLibre style"),
@@ -58,7 +58,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "other_language": ("English", "Français"),
     "region": ("Carte interactive", "Interactive map"),
-    "keys": (
+    "keyboard": (
         "Au clavier : flèches pour se déplacer, + et − pour zoomer, Entrée pour lire l’objet au centre.",
         "Keyboard: arrows to move, + and − to zoom, Enter to read the feature at the centre.",
     ),

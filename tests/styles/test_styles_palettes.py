@@ -93,7 +93,7 @@ def test_the_measure_itself_against_published_pairs(
 
 
 @pytest.mark.parametrize("vision", MACHADO)
-@pytest.mark.parametrize("classes", range(2, 8))
+@pytest.mark.parametrize("classes", range(2, 7))
 def test_neighbouring_classes_of_a_sequence_are_told_apart(classes: int, vision: str):
     for below, above in pairwise([NEUTRAL, *cividis(classes)]):
         assert ciede2000(lab(below, vision), lab(above, vision)) > BETWEEN_CLASSES
@@ -101,7 +101,7 @@ def test_neighbouring_classes_of_a_sequence_are_told_apart(classes: int, vision:
 
 @pytest.mark.parametrize("vision", MACHADO)
 def test_a_sequence_darkens_steadily_for_everyone(vision: str):
-    lightness = [lab(c, vision)[0] for c in cividis(7)]
+    lightness = [lab(c, vision)[0] for c in cividis(6)]
     assert all(above < below - JUST_NOTICEABLE for below, above in pairwise(lightness))
 
 
@@ -138,7 +138,7 @@ def test_cividis_is_the_published_ramp():
         assert channels(colour) == pytest.approx([255 * c for c in colormaps["cividis"](i / 8)[:3]], abs=1.0)
 
 
-@pytest.mark.parametrize("call", [lambda: cividis(0), lambda: cividis(8), lambda: categorical(25)])
+@pytest.mark.parametrize("call", [lambda: cividis(0), lambda: cividis(7), lambda: categorical(25)])
 def test_more_classes_than_can_be_seen_are_refused(call: object):
     with pytest.raises(ValueError, match="classes"):
         call()

@@ -39,6 +39,21 @@ function describe(point) {
     .addTo(map);
 }
 
+// Cells grow as the map zooms out, and their limits with them.
+function showLegend() {
+  const zoom = map.getZoom();
+  for (const legend of document.querySelectorAll("#legend > [data-from]")) {
+    legend.hidden = zoom < Number(legend.dataset.from) || zoom >= Number(legend.dataset.to);
+  }
+}
+
+// Keep the city clear of the legend where that lies over the map.
+function padding() {
+  const legend = document.getElementById("legend");
+  const over = window.getComputedStyle(legend).position === "absolute";
+  return { top: 16, right: 16, bottom: 40, left: over ? legend.offsetWidth + 28 : 16 };
+}
+
 function announceReady() {
   container.dataset.ready = figure().dataset.style;
 }
@@ -53,7 +68,7 @@ async function start() {
       container,
       style,
       bounds: [[west, south], [east, north]],
-      fitBoundsOptions: { padding: 16 },
+      fitBoundsOptions: { padding: padding() },
       hash: true,
       maxZoom: 18,
       dragRotate: false,
@@ -76,7 +91,9 @@ async function start() {
     const hit = map.queryRenderedFeatures(event.point, { layers: drawnLayers() }).length > 0;
     map.getCanvas().style.cursor = hit ? "pointer" : "";
   });
+  map.on("zoom", showLegend);
   map.on("idle", announceReady);
+  showLegend();
   window.calanqueMap = map; // for scripts of the reader, and for tests
 }
 
@@ -98,6 +115,7 @@ async function show(address, { remember }) {
   if (form.elements.theme) form.elements.theme.value = page.getElementById("theme").value;
   if (remember) window.history.pushState(null, "", address + window.location.hash);
   popup?.remove();
+  showLegend();
   delete container.dataset.ready;
   const style = await currentStyle();
   if (mine === request) map.setStyle(style, { diff: false });
