@@ -22,13 +22,13 @@ class FieldType(StrEnum):
 class Field:
     """One field of a record contract.
 
-    ``values`` are the accepted codes (after the rule's ``map``), ``minimum`` and ``maximum`` the accepted range, both
+    ``codes`` are the accepted codes (after the rule's ``map``), ``minimum`` and ``maximum`` the accepted range, both
     included, in the unit that the name carries.
     """
 
     type: FieldType
     required: bool = False
-    values: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     default: str | None = None
@@ -49,7 +49,7 @@ LAYER_FIELDS: Mapping[str, Mapping[str, Field]] = MappingProxyType(
             "category": Field(FieldType.TEXT, required=True),
             "started_at": Field(FieldType.TIME, required=True),
             "ended_at": Field(FieldType.TIME),
-            "provenance": Field(FieldType.TEXT, values=("reported", "discovered"), default="reported"),
+            "provenance": Field(FieldType.TEXT, codes=("reported", "discovered"), default="reported"),
             "severity": Field(FieldType.INTEGER, minimum=0, maximum=10),
             "precision_m": Field(FieldType.NUMBER, minimum=0, maximum=100_000),
             "address": Field(FieldType.TEXT),
@@ -63,8 +63,8 @@ LAYER_FIELDS: Mapping[str, Mapping[str, Field]] = MappingProxyType(
         },
         "cameras": {
             **_PLACE,
-            "status": Field(FieldType.TEXT, values=("installed", "planned"), default="installed"),
-            "kind": Field(FieldType.TEXT, values=("fixed", "ptz"), default="fixed"),
+            "status": Field(FieldType.TEXT, codes=("installed", "planned"), default="installed"),
+            "kind": Field(FieldType.TEXT, codes=("fixed", "ptz"), default="fixed"),
             "direction_deg": Field(FieldType.NUMBER, minimum=0, maximum=360),
             "range_m": Field(FieldType.NUMBER, minimum=0, maximum=5_000),
             "field_of_view_deg": Field(FieldType.NUMBER, minimum=0, maximum=360),

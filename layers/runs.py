@@ -173,9 +173,7 @@ def open_run(home: Home, run_id: str | None = None) -> Run:
         whole = document["manifest_digest"] == digest_json(document["manifest"])
         manifest = RunManifest.model_validate({**document["manifest"], "built_at": document["built_at"]})
     except FileNotFoundError as error:
-        raise RunError(
-            f"{home.runs} has no run {folder.name!r}; it has {', '.join(list_runs(home)) or 'none'}"
-        ) from error
+        raise RunError(f"{home.runs} has no run {folder.name!r} (calanque runs lists them)") from error
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"the manifest of run {folder.name!r} cannot be read: {error}") from error
     if not whole:

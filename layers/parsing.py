@@ -1,0 +1,185 @@
+"""Text to numbers, times and dates, a column at a time, and which values are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from layers.clock import to_utc
+from layers.errors import DeliveryError
+
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+"""Years that a record may speak of; others are slips of the pen (0204 for 2024)."""
+
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
+_ISO_LOCAL = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}([.,]\d{1,9})?)?)?$"
+_ISO_OFFSET = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,9})?)?)? ?(Z|z|[+-]\d{2}(:?\d{2})?)$"
+_HOUR_DIRECTIVES = ("%H", "%I", "%c", "%X", "%T", "%s")
+_US = "datetime64[us]"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """``number`` is float64, NaN where missing or bad; ``bad`` marks text that is no number."""
+
+    number: NDArray[np.float64]
+    bad: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """``utc`` is datetime64[us], NaT where missing or bad. ``whole_day`` marks dates without a time."""
+
+    utc: NDArray[np.datetime64]
+    bad: NDArray[np.bool_]
+    impossible: NDArray[np.bool_]
+    whole_day: NDArray[np.bool_]
+    shifted: NDArray[np.bool_]
+    ambiguous: NDArray[np.bool_]
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Trimmed text of a column of any scalar type; empty is null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type) or pa.types.is_nested(column.type):
+        raise DeliveryError(f"a column of type {column.type} holds no text, number or time")
+    text = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
+
+
+def parse_numbers(column: pa.Array, *, decimal: Literal[".", ","] = ".") -> Numbers:
+    """Read numbers.
+
+    Parameters
+    ----------
+    column
+        Numbers, or text in which ``decimal`` separates the fraction and blanks (also narrow or no-break) group digits.
+    decimal
+        Decimal separator of text.
+    """
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+        values = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
+        given = column.is_valid().to_numpy(zero_copy_only=False)
+        return Numbers(np.where(np.isfinite(values), values, np.nan), given & ~np.isfinite(values))
+    text = as_text(column)
+    plain = pc.replace_substring_regex(text, r"(\d)[ \x{00A0}\x{202F}](\d{3})", r"\1\2")
+    if decimal == ",":
+        plain = pc.replace_substring(plain, ",", ".")
+    good = pc.fill_null(pc.match_substring_regex(plain, _NUMBER), False)
+    values = pc.if_else(good, plain, None).cast(pa.float64()).to_numpy(zero_copy_only=False)
+    bad = pc.and_(text.is_valid(), pc.invert(good)).to_numpy(zero_copy_only=False)
+    return Numbers(np.where(np.isfinite(values), values, np.nan), bad | np.isinf(values))
+
+
+def parse_times(column: pa.Array, *, timezone: str, form: str | None = None) -> Times:
+    """Read instants.
+
+    Parameters
+    ----------
+    column
+        Timestamps, dates, or text: ISO 8601 (as spreadsheets' own dates become), or ``form``. An offset in the value
+        wins over the zone.
+    timezone
+        IANA zone of local clock times.
+    form
+        strptime format; a row that has only its date part (before ``" %H"``) is a whole day.
+
+    Raises
+    ------
+    DeliveryError
+        If ``form`` is no strptime format.
+    """
+    if pa.types.is_temporal(column.type):
+        local, utc, whole_day = _typed(column)
+        given = column.is_valid().to_numpy(zero_copy_only=False)
+    else:
+        text = as_text(column)
+        given = text.is_valid().to_numpy(zero_copy_only=False)
+        local, utc, whole_day = _iso(text)
+        unread = given & np.isnat(local) & np.isnat(utc)
+        if form is not None and unread.any():
+            local[unread], utc[unread], whole_day[unread] = _formatted(text.filter(pa.array(unread)), form)
+    known = ~np.isnat(utc)
+    localised = to_utc(np.where(known, np.datetime64("NaT", "us"), local), timezone)
+    instants = np.where(known, utc, localised.utc)
+    bad = given & np.isnat(instants)
+    year = instants.astype("datetime64[Y]").astype(np.int64) + 1970
+    impossible = ~np.isnat(instants) & ((year < FIRST_YEAR) | (year > LAST_YEAR))
+    instants[impossible] = np.datetime64("NaT", "us")
+    return Times(instants, bad, impossible, whole_day & ~bad, localised.shifted, localised.ambiguous)
+
+
+_Parsed = tuple[NDArray[np.datetime64], NDArray[np.datetime64], NDArray[np.bool_]]
+"""Local times, instants, whole days: of the first two, the one that a row does not have is NaT."""
+
+
+def _typed(column: pa.Array) -> _Parsed:
+    whole_day = np.full(len(column), pa.types.is_date32(column.type) or pa.types.is_date64(column.type))
+    if pa.types.is_time(column.type) or pa.types.is_duration(column.type):
+        raise DeliveryError(f"a column of type {column.type} has no date: join it to one with columns = [date, time]")
+    zoned = pa.types.is_timestamp(column.type) and column.type.tz is not None
+    moments = column.cast(pa.timestamp("us", tz="UTC" if zoned else None), safe=False)
+    values = pc.cast(moments, pa.int64()).fill_null(np.iinfo(np.int64).min).to_numpy(zero_copy_only=False).view(_US)
+    none = np.full(len(column), np.datetime64("NaT", "us"))
+    return (none, values, whole_day) if zoned else (values, none, whole_day)
+
+
+def _strptime(text: pd.Series, form: str) -> pd.Series:
+    try:
+        parsed: pd.Series = pd.to_datetime(text, format=form, errors="coerce", utc="%z" in form)
+    except ValueError as error:
+        raise DeliveryError(f"{form!r} is not a format of dates and times: {error}") from error
+    return parsed
+
+
+def _formatted(text: pa.Array, form: str) -> _Parsed:
+    values = text.to_pandas()
+    parsed = _strptime(values, form)
+    whole_day = np.full(len(values), not any(directive in form for directive in _HOUR_DIRECTIVES))
+    none = np.full(len(values), np.datetime64("NaT", "us"))
+    date_form, separator, _ = form.partition(" %H")
+    if separator:
+        unread = parsed.isna() & values.notna()
+        if unread.any():
+            days = _strptime(values[unread], date_form)
+            parsed = parsed.copy()
+            parsed[unread] = days.dt.tz_localize("UTC") if parsed.dt.tz is not None else days
+            whole_day = unread.to_numpy()
+            if parsed.dt.tz is not None:
+                # A day without time is local, whatever zone the other rows name.
+                local = np.where(whole_day, _naive(parsed), np.datetime64("NaT", "us"))
+                return local, np.where(whole_day, np.datetime64("NaT", "us"), _naive(parsed)), whole_day
+    return (none, _naive(parsed), whole_day) if parsed.dt.tz is not None else (_naive(parsed), none, whole_day)
+
+
+def _iso(text: pa.Array) -> _Parsed:
+    def matching(pattern: str) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = pc.fill_null(pc.match_substring_regex(text, pattern), False).to_numpy(
+            zero_copy_only=False
+        )
+        return found
+
+    days, clock, zoned = matching(_ISO_DATE), matching(_ISO_LOCAL), matching(_ISO_OFFSET)
+    values = text.to_pandas()
+    local = np.full(len(values), np.datetime64("NaT", "us"))
+    utc = local.copy()
+    naive = days | clock
+    if naive.any():
+        local[naive] = _naive(pd.to_datetime(values[naive], format="ISO8601", errors="coerce"))
+    if zoned.any():
+        utc[zoned] = _naive(pd.to_datetime(values[zoned], format="ISO8601", errors="coerce", utc=True))
+    return local, utc, days
+
+
+def _naive(moments: pd.Series) -> NDArray[np.datetime64]:
+    zoned = moments.dt.tz is not None
+    plain = moments.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else moments
+    return plain.to_numpy().astype(_US)

@@ -1,0 +1,22 @@
+"""How files are read: one small class per format, found by name."""
+
+from layers.readers.base import Delivery, Reader, read_delivery, reader_for
+from layers.readers.columnar import ParquetReader
+from layers.readers.delimited import DelimitedReader
+from layers.readers.spreadsheets import OdsReader, XlsxReader
+from layers.readers.vector import FlatGeobufReader, GeoJsonReader, GeoPackageReader, ShapefileReader
+
+__all__ = [
+    "DelimitedReader",
+    "Delivery",
+    "FlatGeobufReader",
+    "GeoJsonReader",
+    "GeoPackageReader",
+    "OdsReader",
+    "ParquetReader",
+    "Reader",
+    "ShapefileReader",
+    "XlsxReader",
+    "read_delivery",
+    "reader_for",
+]

@@ -1,0 +1,87 @@
+"""Vector formats, through GDAL as pyogrio carries it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+import pyarrow as pa
+import pyogrio
+from pyogrio.raw import read_arrow
+
+from layers.declared_sources import ReadOptions
+from layers.errors import DeliveryError
+from layers.readers.base import Delivery, Reader
+
+
+def read_layer(
+    path: str | Path, layer: str | None, **open_options: str
+) -> tuple[pa.Table, pa.Array | None, str | None]:
+    """Read one layer: attributes, WKB geometry and CRS.
+
+    Raises
+    ------
+    DeliveryError
+        If GDAL cannot open the file, or it has no such layer.
+    """
+    shown = Path(path).name
+    try:
+        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+        if layer is not None and layer not in layers:
+            raise DeliveryError(f"{shown}: has no layer {layer!r}; it has {', '.join(layers)}")
+        if not layers:
+            raise DeliveryError(f"{shown}: holds no layer")
+        meta, table = read_arrow(path, layer=layer or layers[0], **open_options)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FieldError) as error:
+        raise DeliveryError(f"{shown}: GDAL cannot read it: {error}") from error
+    name = meta["geometry_name"] or "wkb_geometry"
+    if meta["geometry_type"] is None or name not in table.column_names:
+        return table, None, None
+    geometry = pa.concat_arrays(table.column(name).chunks) if table.num_rows else pa.array([], pa.binary())
+    return table.drop_columns([name]), geometry.cast(pa.binary()), meta["crs"]
+
+
+class _VectorReader(Reader):
+    """Shared by the formats that GDAL reads as one layer with a geometry."""
+
+    open_options: ClassVar[dict[str, str]] = {}
+
+    def read(self, path: Path, options: ReadOptions) -> Delivery:
+        """Read the layer that the options name, or the first one."""
+        table, geometry, crs = read_layer(path, options.layer, **self.open_options)
+        return Delivery.of(table, geometry=geometry, crs=crs)
+
+
+class GeoJsonReader(_VectorReader):
+    """GeoJSON. Dates stay text: GDAL would carry 31 February over into March."""
+
+    formats: ClassVar[tuple[str, ...]] = ("geojson",)
+    suffixes: ClassVar[tuple[str, ...]] = (".geojson", ".json")
+    open_options: ClassVar[dict[str, str]] = {"DATE_AS_STRING": "YES"}
+
+
+class GeoPackageReader(_VectorReader):
+    """GeoPackage."""
+
+    formats: ClassVar[tuple[str, ...]] = ("gpkg",)
+    suffixes: ClassVar[tuple[str, ...]] = (".gpkg",)
+
+
+class FlatGeobufReader(_VectorReader):
+    """FlatGeobuf."""
+
+    formats: ClassVar[tuple[str, ...]] = ("flatgeobuf",)
+    suffixes: ClassVar[tuple[str, ...]] = (".fgb",)
+
+
+class ShapefileReader(_VectorReader):
+    """A shapefile, alone or zipped with its companions."""
+
+    formats: ClassVar[tuple[str, ...]] = ("shapefile",)
+    suffixes: ClassVar[tuple[str, ...]] = (".zip", ".shp")
+
+    def read(self, path: Path, options: ReadOptions) -> Delivery:
+        """Read the layer that the options name, or the first one."""
+        inside = f"/vsizip/{path}" if path.suffix.lower() == ".zip" else path
+        table, geometry, crs = read_layer(inside, options.layer)
+        return Delivery.of(table, geometry=geometry, crs=crs)
