@@ -210,11 +210,10 @@ def encoding(values: Parameters, accept: str | None, *, offered: Mapping[str, st
 
 
 def _quality(options: str) -> float:
-    found = re.search(r"(?:^|;)\s*q=([0-9.]{1,5})", options)
-    try:
-        return float(found[1]) if found else 1.0
-    except ValueError:
-        return 0.0
+    found = re.search(r"(?:^|;)\s*q=([^;]*)", options)
+    if not found:
+        return 1.0
+    return float(found[1]) if re.fullmatch(r"[01](\.[0-9]{0,3})?", found[1].strip()) else 0.0
 
 
 def language(values: Parameters, accept_language: str | None) -> Language:

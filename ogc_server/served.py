@@ -257,7 +257,7 @@ def _collection(
         return Collection(extent=_outwards(grid.bounds_lonlat), columns=columns, raster=path, **common)
     table = store.table(form, spec.id)
     types = {c.name: c.type for c in table.columns}
-    archive = run.folder / "tiles" / form / f"{spec.family}.pmtiles"
+    tiles = run.manifest.files.get(f"tiles/{form}/{spec.family}")
     extent, period = _extents(store, table, spec)
     return Collection(
         extent=extent or _ANYWHERE,
@@ -265,7 +265,7 @@ def _collection(
         rows=product.forms[form].rows,
         table=table,
         period=period,
-        archive=TileArchive(archive) if spec.id == spec.family and archive.exists() else None,
+        archive=TileArchive(run.path(tiles)) if tiles and spec.id == spec.family else None,
         store=store,
         **common,
     )
