@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
@@ -166,7 +167,11 @@ def serve(
         home = Home.from_environment()
         if city is not None:
             _load(city).check_home(home)
-        run_server(Settings(home=home.root, profile=profile, host=host, port=port), workers=workers)
+        try:
+            settings = Settings(home=home.root, profile=profile, host=host, port=port)  # type: ignore[arg-type]
+        except ValidationError as error:
+            raise typer.BadParameter("; ".join(fault["msg"] for fault in error.errors())) from error
+        run_server(settings, workers=workers)
 
 
 @app.command()
@@ -291,7 +296,7 @@ def _answering(*, debug: bool) -> Iterator[None]:
             _say(traceback.format_exc())
         _say(f"error: {error}")
         raise typer.Exit(Exit.LOCKED if isinstance(error, HomeLockedError) else Exit.CORRECT) from error
-    except (typer.Exit, typer.Abort):
+    except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:
         if debug:

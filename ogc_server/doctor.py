@@ -17,6 +17,7 @@ import duckdb
 import pyogrio
 import pyproj
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from hexgrid.spark import one_row_job
 from layers.city import load_city
@@ -67,7 +68,6 @@ def examine(city_path: Path, home: Home) -> list[Finding]:
     home
         Home folder that is meant to be written.
     """
-    settings = Settings(home=home.root)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", _python),
         ("Spark and Java", _spark),
@@ -78,8 +78,14 @@ def examine(city_path: Path, home: Home) -> list[Finding]:
         ("disk", lambda: _disk(home)),
         ("home", lambda: _home(home)),
         ("city", lambda: _city(city_path, home)),
-        ("port", lambda: _port(settings)),
     ]
+    try:
+        settings = Settings(home=home.root)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        broken = Finding("settings", "broken", faults, "correct the environment variable CALANQUE_… of that name")
+        return [*(_try(name, check) for name, check in checks), broken]
+    checks.append(("port", lambda: _port(settings)))
     if settings.database_url is not None:
         url = settings.database_url.get_secret_value()
         checks.append(("PostGIS", lambda: _postgis(url)))
