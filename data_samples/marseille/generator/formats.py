@@ -70,7 +70,8 @@ def write_xlsx(path: Path, sheet: str, header: Sequence[str], rows: Iterable[Seq
         cells = "".join(_cell(f"{letter}{number}", value) for letter, value in zip(letters, row, strict=True))
         lines.append(f'<row r="{number}">{cells}</row>')
     body = (
-        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
+        f'<dimension ref="A1:{letters[-1]}{len(lines)}"/><sheetData>'
         + "".join(lines)
         + "</sheetData></worksheet>"
     )

@@ -56,7 +56,7 @@ MC, VF, AM, CSU = "main_courante", "verbalisations", "allo_mairie", "csu"
 LIGHT, MIXED, GRAVE = (0.6, 0.3, 0.1, 0.0), (0.3, 0.4, 0.25, 0.05), (0.05, 0.3, 0.45, 0.2)
 
 THEMES: tuple[Theme, ...] = (
-    Theme("vie_nocturne", 6800, 5, "night", 0.20, 7, -0.25, 0.020, 0.13, (
+    Theme("vie_nocturne", 6000, 5, "night", 0.20, 7, -0.25, 0.020, 0.13, (
         Category("tapage_nocturne", 0.5, LIGHT, ((MC, "MC101", 0.5), (AM, "BRUIT-NUIT", 0.5))),
         Category("rixe", 0.2, GRAVE, ((MC, "MC102", 0.5), (CSU, "3101", 0.5))),
         Category("ivresse_publique", 0.3, MIXED, ((MC, "MC103", 0.4), (CSU, "3102", 0.6))),
@@ -65,32 +65,32 @@ THEMES: tuple[Theme, ...] = (
         Category("debordement_foule", 0.4, MIXED, ((MC, "MC201", 0.5), (CSU, "3201", 0.5))),
         Category("vente_a_la_sauvette", 0.6, LIGHT, ((MC, "MC202", 0.6), (CSU, "3202", 0.4))),
     )),
-    Theme("abords_ecoles", 2400, 4, "school", 0.0, 1, -0.05, 0.0, 0.04, (
+    Theme("abords_ecoles", 2200, 4, "school", 0.0, 1, -0.05, 0.0, 0.04, (
         Category("stationnement_ecole", 0.6, LIGHT, ((VF, "V21", 0.7), (AM, "ECOLE-STAT", 0.3))),
         Category("attroupement_ecole", 0.25, MIXED, ((MC, "MC301", 1.0),)),
         Category("degradation_ecole", 0.15, MIXED, ((MC, "MC302", 0.6), (AM, "ECOLE-DEGR", 0.4)), 0.5, 60.0),
     )),
-    Theme("marches", 2600, 4, "morning", 0.10, 6, -0.30, 0.0, 0.05, (
+    Theme("marches", 2500, 4, "morning", 0.10, 6, -0.30, 0.0, 0.05, (
         Category("etal_non_autorise", 0.6, LIGHT, ((MC, "MC401", 0.8), (CSU, "3401", 0.2))),
         Category("dechets_marche", 0.4, LIGHT, ((AM, "MARCHE-DECHETS", 1.0),)),
     )),
-    Theme("chantiers", 3000, 4, "day", 0.10, 5, -0.15, 0.0, 0.07, (
+    Theme("chantiers", 2900, 4, "day", 0.10, 5, -0.15, 0.0, 0.07, (
         Category("emprise_irreguliere", 0.5, LIGHT, ((MC, "MC501", 0.6), (AM, "CHANTIER-EMPRISE", 0.4))),
         Category("nuisance_chantier", 0.3, LIGHT, ((AM, "CHANTIER-BRUIT", 1.0),)),
         Category("vol_chantier", 0.2, MIXED, ((MC, "MC502", 1.0),), 0.6, 48.0),
     )),
-    Theme("occupation_espace_public", 7200, 5, "late_day", 0.15, 7, -0.20, 0.015, 0.20, (
+    Theme("occupation_espace_public", 6200, 5, "late_day", 0.15, 7, -0.20, 0.015, 0.20, (
         Category("depot_sauvage", 0.55, LIGHT, ((AM, "DEPOT", 0.8), (CSU, "3601", 0.2)), 0.3, 24.0),
         Category("terrasse_irreguliere", 0.2, LIGHT, ((MC, "MC601", 1.0),)),
         Category("occupation_hall", 0.25, MIXED, ((MC, "MC602", 0.6), (AM, "REGROUPEMENT", 0.4))),
     )),
-    Theme("stationnement", 10500, 5, "day", 0.05, 12, 0.10, 0.0, 0.29, (
+    Theme("stationnement", 8600, 5, "day", 0.05, 12, 0.10, 0.0, 0.29, (
         Category("stationnement_genant", 0.5, LIGHT, ((VF, "V11", 0.85), (AM, "STAT-GENANT", 0.15))),
         Category("double_file", 0.25, LIGHT, ((VF, "V12", 0.7), (CSU, "3701", 0.3))),
         Category("vehicule_ventouse", 0.15, LIGHT, ((VF, "V13", 0.5), (AM, "STAT-VENTOUSE", 0.5)), 0.7, 72.0),
         Category("mise_en_fourriere", 0.1, MIXED, ((VF, "V14", 1.0),)),
     )),
-    Theme("accidents", 4300, 4, "commute", 0.05, 10, 0.35, 0.0, 0.13, (
+    Theme("accidents", 3800, 4, "commute", 0.05, 10, 0.35, 0.0, 0.13, (
         Category("accident_materiel", 0.6, LIGHT, ((MC, "MC801", 0.5), (CSU, "3801", 0.5))),
         Category("accident_corporel", 0.3, GRAVE, ((MC, "MC802", 0.6), (CSU, "3802", 0.4))),
         Category("accident_deux_roues", 0.1, GRAVE, ((CSU, "3803", 1.0),)),
@@ -99,7 +99,7 @@ THEMES: tuple[Theme, ...] = (
         Category("incivilite_plage", 0.6, LIGHT, ((MC, "MC901", 0.7), (AM, "PLAGE", 0.3))),
         Category("baignade_interdite", 0.4, MIXED, ((MC, "MC902", 1.0),)),
     )),
-    Theme("habitat_social", 3600, 4, "late_day", 0.05, 1, -0.05, 0.0, 0.09, (
+    Theme("habitat_social", 3400, 4, "late_day", 0.05, 1, -0.05, 0.0, 0.09, (
         Category("degradation_parties_communes", 0.45, MIXED, ((AM, "HLM-DEGR", 0.6), (MC, "MC111", 0.4)), 0.4, 48.0),
         Category("vol_de_cave", 0.25, MIXED, ((MC, "MC112", 1.0),)),
         Category("rodeo", 0.3, MIXED, ((CSU, "3111", 0.6), (AM, "RODEO", 0.4))),
@@ -147,7 +147,7 @@ PROFILES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 # Hot places: density in the disc, as a multiple of the theme's own 95th percentile over res 9 cells with land.
-HOT_FACTOR = 4.2
+HOT_FACTOR = 4.4
 HOT_RADIUS_M = 450.0
 EMERGING_RADIUS_M = 400.0
 EMERGING_THEME = "occupation_espace_public"

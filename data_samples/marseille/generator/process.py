@@ -9,9 +9,8 @@ import pandas as pd
 import shapely
 
 from data_samples.marseille.generator import parameters as p
-from data_samples.marseille.generator.intensity import Component, Intensity
+from data_samples.marseille.generator.intensity import Component, Intensity, build_intensity
 from data_samples.marseille.generator.land import Land, load_land, load_sites
-from data_samples.marseille.generator.intensity import build_intensity
 from data_samples.marseille.generator.places import Places, plant
 from data_samples.marseille.generator.randomness import IntArray, Streams, pick
 from data_samples.marseille.generator.timeline import (
@@ -201,9 +200,10 @@ def _set_instants(incidents: pd.DataFrame, streams: Streams) -> None:
     draw = rng.random(len(incidents))
     source = np.empty(len(incidents), dtype=object)
     code = np.empty(len(incidents), dtype=object)
+    groups = incidents["category"].reset_index(drop=True).groupby(incidents["category"].to_numpy()).indices
     for theme in p.THEMES:
         for category in theme.categories:
-            rows = np.flatnonzero((incidents["category"] == category.key).to_numpy())
+            rows = groups.get(category.key, np.zeros(0, dtype=np.int64))
             edges = np.cumsum([share for _, _, share in category.codes])
             which = np.minimum(np.searchsorted(edges, draw[rows] * edges[-1], side="right"), len(edges) - 1)
             source[rows] = np.array([s for s, _, _ in category.codes], dtype=object)[which]

@@ -60,9 +60,10 @@ def _rate_severity(records: pd.DataFrame, streams: Streams) -> None:
     """Severity 1–4 by category (0 = not given, 5 %), and who noticed: patrols and operators, or people."""
     rng = streams.of("recording/severity")
     severity = np.zeros(len(records), dtype=np.int64)
+    groups = records.groupby("category").indices
     for theme in p.THEMES:
         for category in theme.categories:
-            rows = np.flatnonzero((records["category"] == category.key).to_numpy())
+            rows = groups.get(category.key, np.zeros(0, dtype=np.int64))
             severity[rows] = 1 + pick(rng, np.array(category.severity), len(rows))
     severity[rng.random(len(records)) < 0.05] = 0
     records["severity"] = severity

@@ -24,6 +24,7 @@ from data_samples.marseille.generator.timeline import AUTUMN_NIGHTS, SPRING_NIGH
 RESOLUTIONS = (9, 10, 11)
 QUARTER_M = ((2.5, 2.0), (2.5, -2.0), (-2.5, 2.0), (-2.5, -2.0))
 """Middle points of the four quarters of an anchor's patch, along and across: where its mass is put for cells."""
+GENERATIONS = 5
 OFFSPRING_RINGS = (0.46, 1.18, 2.15)
 """Radii (in sigmas) of equal thirds of a two-dimensional Gaussian, at their median."""
 
@@ -42,8 +43,8 @@ def write_truth(
     dirty: list[DirtyRow], agenda: Agenda, cameras: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write every truth file into ``folder`` and return ``truth.json``'s content."""
-    for resolution in RESOLUTIONS:
-        formats.write_parquet(folder / f"cells_r{resolution}.parquet", cell_truth(simulation, resolution))
+    for resolution, table in cell_truth(simulation).items():
+        formats.write_parquet(folder / f"cells_r{resolution}.parquet", table)
     _areas(folder, simulation)
     _records(folder, records, simulation)
     formats.write_csv(folder / "corrections.csv", ("record_id", "change"), corrections.to_numpy().tolist(),
@@ -59,38 +60,44 @@ def write_truth(
     return document
 
 
-def cell_truth(simulation: Simulation, resolution: int) -> pa.Table:
+def cell_truth(simulation: Simulation) -> dict[int, pa.Table]:
     """Expected records per cell and theme over the period, effects of cameras and lamps included.
 
     Returns
     -------
-    pyarrow.Table
-        h3, land_area_m2 at resolutions 9 and 10 (EPSG:2154), expected_<theme>, and per theme with hot places
-        ``place_<theme>``: the share of the cell's land inside one of them (resolutions 9 and 10).
+    dict
+        Resolution → table: h3, land_area_m2 at resolutions 9 and 10 (EPSG:2154), expected_<theme>, and per theme with
+        hot places ``place_<theme>``: the share of the cell's land inside one of them (resolutions 9 and 10). A parent
+        is the sum of its children by the hierarchy.
     """
-    base = _patch_cells(simulation)
-    universe = land_cells(resolution)
-    cells = base if resolution == BASE else parents(base.ravel(), resolution).reshape(base.shape)
-    columns: dict[str, Any] = {"h3": text_of(universe.cells)}
-    polygons = land = None
-    if resolution < BASE:
-        polygons = outlines(universe.cells)
-        shapely.prepare(polygons)
-        whole = shapely.contains_properly(simulation.land.land, polygons)
-        land = polygons.copy()
-        land[~whole] = shapely.intersection(polygons[~whole], simulation.land.land)
-        columns["land_area_m2"] = np.round(shapely.area(land), 2)
+    fine = land_cells(BASE)
+    patches = _patch_cells(simulation)
+    expected = {}
     for theme in p.THEMES:
-        mass = _mass_by_anchor(simulation, theme.key)
-        per_cell = universe.sums(cells.ravel(), np.repeat(mass / 4, 4))
+        per_cell = fine.sums(patches.ravel(), np.repeat(_mass_by_anchor(simulation, theme.key) / 4, 4))
         if theme.key == p.THEME_OF[p.CONTAGIOUS]:
-            per_cell = per_cell + _offspring(simulation, resolution)
-        columns[f"expected_{theme.key}"] = np.round(per_cell, 6)
-    if land is not None:
-        for theme in p.THEMES:
-            if theme.hot_places:
-                places = [a.geometry for a in simulation.places.of("hot_place") if a.of == theme.key]
-                columns[f"place_{theme.key}"] = _land_share(land, places)
+            per_cell = per_cell + _offspring(simulation, patches[:, 0])
+        expected[theme.key] = per_cell
+    return {resolution: _cell_table(simulation, resolution, expected) for resolution in RESOLUTIONS}
+
+
+def _cell_table(simulation: Simulation, resolution: int, expected: dict[str, FloatArray]) -> pa.Table:
+    universe, fine = land_cells(resolution), land_cells(BASE).cells
+    columns: dict[str, Any] = {"h3": text_of(universe.cells)}
+    above = fine if resolution == BASE else parents(fine, resolution)
+    for theme, values in expected.items():
+        columns[f"expected_{theme}"] = np.round(universe.sums(above, values), 6)
+    if resolution == BASE:
+        return pa.table(columns)
+    land = outlines(universe.cells)
+    shapely.prepare(land)
+    cut = np.flatnonzero(~shapely.contains_properly(simulation.land.land, land))
+    land[cut] = shapely.intersection(land[cut], simulation.land.land)
+    columns["land_area_m2"] = np.round(shapely.area(land), 2)
+    for theme in p.THEMES:
+        if theme.hot_places:
+            places = [a.geometry for a in simulation.places.of("hot_place") if a.of == theme.key]
+            columns[f"place_{theme.key}"] = _land_share(land, places)
     return pa.table(columns)
 
 
@@ -133,11 +140,11 @@ def _mass_by_anchor(simulation: Simulation, theme: str) -> FloatArray:
     return mass
 
 
-def _offspring(simulation: Simulation, resolution: int) -> FloatArray:
-    """Expected near repeats per cell: parents' mass spread over rings around base cells, generation by generation.
+def _offspring(simulation: Simulation, home: IntArray) -> FloatArray:
+    """Expected near repeats per base cell: parents' mass spread around, generation by generation.
 
-    The spread over distance is an approximation (36 points a parent cell); the total is exact but for the delays
-    that are cut at 14 days and at the end of the period.
+    The spread over distance is an approximation (six points around the anchors' mean position in each cell, five
+    generations); delays cut at 14 days are accounted for, those cut at the end of the period are not.
     """
     category = next(c for c in p.THEME[p.THEME_OF[p.CONTAGIOUS]].categories if c.key == p.CONTAGIOUS)
     a = simulation.town.anchors
@@ -145,19 +152,20 @@ def _offspring(simulation: Simulation, resolution: int) -> FloatArray:
     for c in simulation.intensity.components:
         if c.theme == p.THEME_OF[p.CONTAGIOUS] and (c.label == "background" or c.label.startswith("trend/")):
             mass[c.anchors] += c.expected * category.share * c.weights
-    kept = np.flatnonzero(mass > 0)[::1]
-    universe = land_cells(resolution)
+    cells, member = np.unique(home, return_inverse=True)
+    born = np.bincount(member, weights=mass)
+    count = np.bincount(member)
+    x, y = (np.bincount(member, weights=v) / count for v in (a.x, a.y))
+    universe = land_cells(BASE)
     total = np.zeros(len(universe.cells))
-    alive = 1 - np.exp(-p.OFFSPRING_MAX_DAYS / p.OFFSPRING_MEAN_DAYS)
-    home = cells_at(a.x[kept], a.y[kept], resolution)
-    for generation in (1, 2, 3):
-        born = mass[kept] * (p.OFFSPRING_MEAN * alive) ** generation
+    bred = p.OFFSPRING_MEAN * (1 - np.exp(-p.OFFSPRING_MAX_DAYS / p.OFFSPRING_MEAN_DAYS))
+    for generation in range(1, GENERATIONS + 1):
         for k in range(6):
             radius = OFFSPRING_RINGS[k % 3] * p.OFFSPRING_SIGMA_M * np.sqrt(generation)
             angle = np.pi * (k / 3 + 0.17 * generation)
-            cells = cells_at(a.x[kept] + radius * np.cos(angle), a.y[kept] + radius * np.sin(angle), resolution)
-            known = np.isin(cells, universe.cells)
-            total += universe.sums(np.where(known, cells, home), born / 6)
+            found = cells_at(x + radius * np.cos(angle), y + radius * np.sin(angle), BASE)
+            known = np.isin(found, universe.cells)
+            total += universe.sums(np.where(known, found, cells), born * bred**generation / 6)
     return total
 
 
