@@ -46,7 +46,10 @@ PAGE_POLICY: Final = (
 )
 """Content-Security-Policy of the page. MapLibre's worker is a file of ours; images it decodes are blobs."""
 
-_MEDIA = {".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_WORKER_POLICY: Final = "default-src 'none'; script-src 'self'; connect-src 'self'"
+"""A worker has the policy of its own file, not of the page: MapLibre's fetches tiles."""
+
+_MEDIA = {".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript", ".css": "text/css; charset=utf-8"}
 _MAPLIBRE_FILES = ("maplibre-gl.mjs", "maplibre-gl-worker.mjs", "maplibre-gl-shared.mjs", "maplibre-gl.css")
 _FINE_LINE, _COARSE_LINE = 4.0, 9.0
 _SIMPLIFIED_M = 15.0
@@ -108,7 +111,7 @@ def _maplibre_file(request: Request) -> Response:
     if name not in _MAPLIBRE_FILES or version != maplibre_version():
         raise not_found("ce fichier n’existe pas.", "there is no such file.")
     path = MAPLIBRE / "dist" / name
-    headers = {"cache-control": "private, max-age=31536000, immutable"}
+    headers = {"cache-control": "private, max-age=31536000, immutable", "content-security-policy": _WORKER_POLICY}
     return FileResponse(path, media_type=_MEDIA[path.suffix], headers=headers)
 
 

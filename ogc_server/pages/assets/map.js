@@ -91,6 +91,7 @@ async function start() {
     const hit = map.queryRenderedFeatures(event.point, { layers: drawnLayers() }).length > 0;
     map.getCanvas().style.cursor = hit ? "pointer" : "";
   });
+  map.on("error", (event) => console.error(`MapLibre: ${event.error?.message ?? event.type}`));
   map.on("zoom", showLegend);
   map.on("idle", announceReady);
   showLegend();
