@@ -152,8 +152,10 @@ def local_moran(values: Floats, graph: Graph, *, permutations: int, seed: int, a
         return LocalMoran(nothing, nothing, nothing, np.full(n, -1, dtype=np.int8))
     with warnings.catch_warnings():  # esda changes the filters of the process
         found = Moran_Local(values, graph, transformation="r", permutations=0)
-    linked = np.diff(graph.sparse.tocsr().indptr) > 0
-    p = np.where(linked, conditional_p(found.z, graph.sparse.tocsr(), permutations=permutations, seed=seed), np.nan)
+    weights = sp.csr_array(graph.sparse)
+    weights.eliminate_zeros()  # libpysal keeps an isolated place as its own neighbour, of weight zero
+    linked = np.diff(weights.indptr) > 0
+    p = np.where(linked, conditional_p(found.z, weights, permutations=permutations, seed=seed), np.nan)
     q = benjamini_hochberg(p)
     with np.errstate(invalid="ignore"):
         codes = np.where(q <= alpha, _QUADRANT_CODES[np.asarray(found.q, dtype=np.int64)], len(LISA_CLASSES) - 1)
@@ -169,7 +171,7 @@ def conditional_p(z: Floats, weights: sp.csr_array, *, permutations: int, seed: 
     z
         Shape (places,), standardised values.
     weights
-        Shape (places, places); equal weights within a row, so only the pattern counts.
+        Shape (places, places), no stored zeros; weights are equal within a row, so only the pattern counts.
     permutations
         Draws.
     seed
@@ -181,9 +183,8 @@ def conditional_p(z: Floats, weights: sp.csr_array, *, permutations: int, seed: 
     neighbours ``c`` and looked up. A draw that contains the place itself is repaired with a spare value, which leaves
     a uniform draw from the others.
     """
-    pattern = sp.csr_array(weights)
-    degrees = np.diff(pattern.indptr)
-    lags = np.add.reduceat(np.append(z[pattern.indices], 0.0), pattern.indptr[:-1]) * (degrees > 0)
+    degrees = np.diff(weights.indptr)
+    lags = np.add.reduceat(np.append(z[weights.indices], 0.0), weights.indptr[:-1]) * (degrees > 0)
     draws = _distinct_draws(z.size, int(degrees.max(initial=0)) + 1, permutations, np.random.default_rng(seed))
     p = np.ones(z.size)
     for degree in np.unique(degrees[degrees > 0]):

@@ -97,7 +97,16 @@ def neighbourhoods(adjacency: sp.csr_array, steps: Ints) -> Neighbourhoods:
         (:func:`hexgrid.cells.neighbour_matrix`).
     steps
         Shape (cells,): :func:`share_steps`.
+
+    Raises
+    ------
+    StatisticError
+        If the shapes differ, or a cell is its own neighbour.
     """
+    if adjacency.shape != (steps.size, steps.size) or np.asarray(adjacency.diagonal()).any():
+        raise StatisticError(
+            f"neighbours of shape {adjacency.shape} for {steps.size} cells, or cells that neighbour themselves"
+        )
     itself = sp.eye_array(steps.size, dtype=np.int64, format="csr")
     near = sp.coo_array(adjacency.astype(np.int64) + itself)
     land = (steps[near.row] > 0) & (steps[near.col] > 0)

@@ -19,8 +19,8 @@ METHOD = Text(
     "coupées par le rivage y entrent au prorata de leur surface terrestre, par pas de 5 %). p est bilatérale, q la "
     "corrige pour le nombre de cellules (Benjamini-Hochberg) ; la classe se lit sur q, par thème et par résolution. "
     "z est le score Gi* d'Ord et Getis, donné à titre descriptif. Indice local de Moran : densité par km² de terre, "
-    "voisines en moyenne, p bilatérale par permutations conditionnelles, q comme ci-dessus. Indice global de Moran : voir les "
-    "paramètres.",
+    "voisines en moyenne, p bilatérale par permutations conditionnelles, q comme ci-dessus. Indice global de Moran : "
+    "voir les paramètres.",
     en="Hot and cold spots: the total of each cell and its neighbours is compared with its exact distribution if the "
     "city's cells were permuted (convolution of the observed distribution; cells cut by the shore take part according "
     "to their share of land, in steps of 5 %). p is two-sided, q corrects it for the number of cells "
