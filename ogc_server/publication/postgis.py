@@ -141,12 +141,12 @@ def _copy(connection: sa.Connection, source: sa.Engine, table: sa.Table, srids: 
     """Copy one table, in the order of ``fid``, as CSV that DuckDB writes and PostgreSQL reads."""
     columns = []
     for column in table.columns:
-        name = f'"{column.name}"'
+        name = f'"{column.key}"'
         # hexadecimal WKB is what PostGIS' own input function reads; the SRID is put before it
         columns.append(
             f"'SRID={srids[column.name]};' || ST_AsHEXWKB({name}) AS {name}" if column.name in srids else name
         )
-    texts = ", ".join(f'"{c.name}"' for c in table.columns if isinstance(c.type, sa.String))
+    texts = ", ".join(f'"{c.key}"' for c in table.columns if isinstance(c.type, sa.String))
     with tempfile.TemporaryDirectory(prefix="calanque-") as folder:
         path = Path(folder) / "rows.csv"
         # a text is always quoted: an empty one is no null

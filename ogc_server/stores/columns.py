@@ -115,7 +115,9 @@ def stored_table(
     ]
     columns += [sa.Column(n, column_type(t), nullable=n != spec.key) for n, t in fields.items()]
     columns += [sa.Column(n + FOLDED, sa.Text()) for n in folded_columns(spec, fields)]
-    columns += [sa.Column(n, sa.Double()) for n in (*BOUNDS, *METRIC_BOUNDS)]
+    # PostgreSQL keeps xmin and xmax for itself: there they are stored as xmin_ and xmax_, and called as anywhere else
+    taken = {"xmin", "xmax"} if postgis else set()
+    columns += [sa.Column(f"{n}_" if n in taken else n, sa.Double(), key=n) for n in (*BOUNDS, *METRIC_BOUNDS)]
     shapes = ((GEOMETRY, CRS84_SRID), (METRIC_GEOMETRY, srid_m))
     for column, srid in shapes:
         shape: Any = geoalchemy2.Geometry("GEOMETRY", srid=srid, spatial_index=False) if postgis else DuckGeometry()
