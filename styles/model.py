@@ -129,7 +129,7 @@ class StyleLayer:
 
     def class_of(self, value: str | float | None) -> StyleClass | None:
         """Class of a feature whose attribute is ``value``; ``None`` where nothing is drawn."""
-        if value is None and not any(not (c.values or c.is_numeric or c.rest) for c in self.classes):
+        if value is None and self.no_data is not None:
             return self.no_data
         for candidate in self.classes:
             if candidate.holds(value):

@@ -40,7 +40,7 @@ class DrawnLayer:
     image
         The raster, coloured.
     left_out
-        Features of the collection that are not drawn (older records, records without position).
+        Located records that are not drawn, because there are too many.
     """
 
     style: Style
@@ -124,8 +124,8 @@ def _records(context: MapContext, style: Style, layer: StyleLayer) -> DrawnLayer
     times = [style.time_columns[0]] if style.time_columns else []
     attribute = [style.attribute] if style.attribute else []
     table = read_columns(context, layer.collection, [*attribute, *times, "geometry"])
-    total = table.num_rows
     table = table.filter(pc.is_valid(table.column("geometry")))
+    located = table.num_rows
     if table.num_rows > MAX_RECORDS:
         if times:
             table = table.sort_by([(times[0], "descending")])
@@ -135,7 +135,7 @@ def _records(context: MapContext, style: Style, layer: StyleLayer) -> DrawnLayer
         parts = [(wanted, geometries[rows]) for wanted, rows in masks(layer, table.column(attribute[0]))]
     else:
         parts = [(layer.classes[0], geometries)]
-    return DrawnLayer(style, layer, tuple(parts), left_out=total - table.num_rows)
+    return DrawnLayer(style, layer, tuple(parts), left_out=located - table.num_rows)
 
 
 def read_band(context: MapContext, style: Style, *, max_wide: int) -> tuple[NDArray[np.float32], rasterio.Affine]:
