@@ -38,8 +38,8 @@ _NAMED = 3
 
 def _int64(values: Any) -> Cells:
     """Turn an Arrow array of unsigned indexes into ``int64``."""
-    array = pa.array(values)
-    return array.cast(pa.uint64()).to_numpy(zero_copy_only=False).astype(np.int64)
+    array = pa.array(values).cast(pa.uint64())
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _uint64(cells: ArrayLike) -> pa.Array:
@@ -55,7 +55,7 @@ def cell_text(cells: ArrayLike) -> NDArray[np.str_]:
         Shape (n,), ``int64`` H3 indexes.
     """
     texts = pa.array(h3ronpy.cells_to_string(_uint64(cells)))
-    return texts.to_numpy(zero_copy_only=False).astype("U15")
+    return np.asarray(texts.to_numpy(zero_copy_only=False), dtype="U15")
 
 
 def cell_int(texts: Sequence[str] | NDArray[np.str_]) -> Cells:
@@ -68,11 +68,12 @@ def cell_int(texts: Sequence[str] | NDArray[np.str_]) -> Cells:
     """
     given = np.asarray(texts, dtype=str)
     parsed = pa.array(h3ronpy.cells_parse(pa.array(given.tolist(), pa.string()), set_failing_to_invalid=True))
-    cells = parsed.fill_null(_ANY_CELL).to_numpy(zero_copy_only=False).astype(np.int64)
+    cells = np.asarray(parsed.fill_null(_ANY_CELL), dtype=np.int64)
     # The parser also takes decimal numbers and "x,y,resolution": only what prints back as itself is a cell's text.
     bad = np.asarray(parsed.is_null()) | (cell_text(cells) != given)
     if bad.any():
-        raise CellError(f"not the 15-character text of an H3 cell: {', '.join(map(repr, given[bad][:_NAMED].tolist()))}")
+        named = ", ".join(map(repr, given[bad][:_NAMED].tolist()))
+        raise CellError(f"not the 15-character text of an H3 cell: {named}")
     return cells
 
 
@@ -117,7 +118,7 @@ def parents(cells: ArrayLike, resolution: int) -> Cells:
 
 
 def descendants(cells: ArrayLike, resolution: int) -> Cells:
-    """Return every descendant at a finer resolution: all those of the first cell, then of the second…"""
+    """Return every descendant at a finer resolution: all those of the first cell first."""
     return _int64(h3ronpy.change_resolution(_uint64(cells), resolution))
 
 
@@ -188,11 +189,16 @@ def _transformer(source: str, target: str) -> pyproj.Transformer:
 
 
 def project(points: NDArray[np.float64], crs: str | None, *, source: str = CRS84) -> NDArray[np.float64]:
-    """Transform points, shape (n, 2), from ``source`` to ``crs`` (None: leave them). What cannot be projected is inf."""
+    """Transform points, shape (n, 2), from ``source`` to ``crs`` (None: as they are); inf where that is impossible."""
     if crs is None or crs == source:
         return points
     x, y = _transformer(source, crs).transform(points[:, 0], points[:, 1])
     return np.column_stack([x, y])
+
+
+def spherical_areas(cells: ArrayLike) -> NDArray[np.float64]:
+    """Return the area of each cell on H3's sphere, in m²."""
+    return np.asarray(pa.array(h3ronpy.cells_area_m2(_uint64(cells))), dtype=np.float64)
 
 
 def disk(cells: ArrayLike, rings: int = 1) -> Cells:
@@ -221,7 +227,7 @@ def neighbour_matrix(cells: ArrayLike, rings: int = 1) -> sp.csr_array:
     CellError
         If a cell is repeated, or the resolutions differ.
     """
-    import scipy.sparse as sp  # slow to import, and no Spark worker needs it
+    import scipy.sparse as sp  # noqa: PLC0415 — slow to import, and no Spark worker needs it
 
     given = np.asarray(cells, dtype=np.int64)
     n = given.size

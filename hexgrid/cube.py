@@ -47,7 +47,8 @@ def universe(home: Home, resolution: int) -> pa.Table:
         If ``resolution`` is finer than the base.
     """
     _not_finer_than_base(resolution)
-    stored = next((r for r in range(resolution, BASE_RESOLUTION) if cube_table(home, universe_name(r)).exists()), BASE_RESOLUTION)
+    finer = range(resolution, BASE_RESOLUTION)
+    stored = next((r for r in finer if cube_table(home, universe_name(r)).exists()), BASE_RESOLUTION)
     table = cube_table(home, universe_name(stored)).read()
     return table if stored == resolution else parent_universe(table, resolution)
 
@@ -82,7 +83,8 @@ def counts_by_cell(city: City, home: Home, resolution: int) -> pa.Table:
     facts = _category_counts(city, home, resolution)
     places = np.searchsorted(cells, facts.column("cell").to_numpy())
     n = facts.column("n").to_numpy()
-    sensitive = pc.is_in(facts.column("category"), value_set=pa.array(sorted(city.taxonomy.sensitive_categories()), pa.string()))
+    hidden = pa.array(sorted(city.taxonomy.sensitive_categories()), pa.string())
+    sensitive = pc.is_in(facts.column("category"), value_set=hidden)
     columns = {"cell": cells, "n": _sums(places, n, ~np.asarray(sensitive), cells.size)}
     theme = facts.column("theme").combine_chunks()
     for name in city.taxonomy.themes:

@@ -28,10 +28,18 @@ _ROW_GROUP = 1 << 16
 """Rows are in cell order, so a rectangle of the map meets few of these groups."""
 
 WORK_SCHEMA = pa.schema([("path", pa.string()), ("part", pa.int64()), ("parts", pa.int64())])
+FIGURES = ("records", "located", "off_land", "in_period")
 FILE_SCHEMA = pa.schema(
-    [("table", pa.string()), ("path", pa.string()), ("partition", pa.string()), ("rows", pa.int64()), ("digest", pa.string())]
-    + [(name, pa.int64()) for name in ("records", "located", "off_land", "in_period")]
+    [
+        ("table", pa.string()),
+        ("path", pa.string()),
+        ("partition", pa.string()),
+        ("rows", pa.int64()),
+        ("digest", pa.string()),
+        *((name, pa.int64()) for name in FIGURES),
+    ]
 )
+"""What a task tells the driver of each file that it wrote, and of the records behind it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The step ``index``: from records to the cube, in Spark, on a laptop or a cluster.
 
-The driver hands out file names and commits what the tasks wrote; records never pass through it. Only what is as small as
-the city comes back: the list of files written, and the cells of its land.
+The driver hands out file names and commits what the tasks wrote; records never pass through it. Only what is as small
+as the city comes back: the list of files written, and the cells of its land.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from hexgrid.cube import BASE, month_name, universe_name, week_name
 from hexgrid.facts import (
     BASE_RESOLUTION,
+    FIGURES,
     FILE_SCHEMA,
     FactColumns,
     ddl,
@@ -115,7 +116,8 @@ def index(city: City, home: Home, *, progress: ProgressCallback | None = None) -
     -------
     StepReport
         Skipped when no input has changed. Figures: records, located, not located (``unlocated``), off the land
-        (``off_land``), counted (``in_period``), base facts, cells of the land and of the universe.
+        (``off_land``), counted (``in_period``), base facts, cells of the universe and of the land, cells with records
+        that the metric CRS cannot measure (``cells_out_of_reach``: in the base facts, in no universe).
 
     Raises
     ------
@@ -192,7 +194,7 @@ def _index_records(spark: SparkSession, cube: _Cube, inputs: Mapping[str, str]) 
     _commit(cube.base, written, cube.columns.schema, cube.columns.keys, inputs)
     for table in cube.months.values():
         _commit(table, written, MONTH_SCHEMA, MONTH_KEYS, inputs)
-    total = {name: int(np.sum(written.column(name).to_numpy())) for name in FILE_SCHEMA.names[5:]}
+    total = {name: int(np.sum(written.column(name).to_numpy())) for name in FIGURES}
     return {
         "records": total["records"],
         "located": total["located"],
@@ -213,9 +215,9 @@ def _count_weeks(spark: SparkSession, cube: _Cube, inputs: Mapping[str, str]) ->
 
 def _measure_universe(spark: SparkSession, cube: _Cube, inputs: Mapping[str, str]) -> dict[str, Figure]:
     crs = cube.city.city.metric_crs
-    land = to_metric(shapely.from_wkb(layer_table(cube.home, "land").read(["geometry"]).column("geometry")[0].as_py()), crs)
-    pieces = pa.table({"piece": pa.array([shapely.to_wkb(p) for p in land_pieces(land)], pa.binary())}, schema=PIECE_SCHEMA)
-    shares = _run(spark, pieces, piece_measurer(crs), SHARE_SCHEMA).toArrow()
+    stored = layer_table(cube.home, "land").read(["geometry"]).column("geometry")[0].as_py()
+    pieces = [shapely.to_wkb(piece) for piece in land_pieces(to_metric(shapely.from_wkb(stored), crs))]
+    shares = _run(spark, pa.table([pieces], schema=PIECE_SCHEMA), piece_measurer(crs), SHARE_SCHEMA).toArrow()
     cells = pa.schema([("cell", pa.int64())])
     found = _run(spark, _base_items(cube), distinct_cell_reader(cube.base.filesystem), cells).distinct().toArrow()
     base = base_universe(shares, found.column("cell").to_numpy(), crs)
@@ -223,7 +225,9 @@ def _measure_universe(spark: SparkSession, cube: _Cube, inputs: Mapping[str, str
         rows = base if resolution == BASE_RESOLUTION else parent_universe(base, resolution)
         table.commit({None: rows}, inputs=inputs, sort_by=["cell"])
     on_land = base.column("land_area_m2").to_numpy()
+    reached = np.isin(found.column("cell").to_numpy(), base.column("cell").to_numpy())
     return {
+        "cells_out_of_reach": int((~reached).sum()),
         "cells": base.num_rows,
         "land_cells": int((on_land > 0).sum()),
         "land_km2": round(float(on_land.sum()) / 1e6, 3),
@@ -247,5 +251,3 @@ def _commit(table: LakeTable, written: pa.Table, schema: pa.Schema, keys: list[s
         table.commit_files(files, inputs=inputs)
     else:
         table.commit({None: schema.empty_table()}, inputs=inputs, sort_by=keys)
-
-

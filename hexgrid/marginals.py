@@ -1,7 +1,8 @@
 """Marginals: the two crossings that every floor asks for, kept for each published resolution.
 
-``cell × category × month`` is complete within a month and ``cell × category × day of week × hour`` within a day of week, so
-each task writes finished files. They hold the on-land records of the analysis period; parents follow the hierarchy.
+``cell × category × month`` is complete within a month and ``cell × category × day of week × hour`` within a day of
+week, so each task writes finished files. They hold the on-land records of the analysis period; parents follow the
+hierarchy.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.fs as pafs
 
 from hexgrid.cells import parents
-from hexgrid.facts import FILE_SCHEMA, Batches, FactColumns, in_order, row_groups, sum_by, write_file
+from hexgrid.facts import FIGURES, FILE_SCHEMA, Batches, FactColumns, in_order, row_groups, sum_by, write_file
 from layers.lake import DataFile, LakeTable
 
 MONTH_KEYS = ["cell", "theme", "category", "month"]
@@ -25,9 +26,17 @@ MONTH_SCHEMA = pa.schema(
     [("cell", pa.int64()), ("theme", pa.string()), ("category", pa.string()), ("month", pa.date32()), ("n", pa.int64())]
 )
 WEEK_SCHEMA = pa.schema(
-    [("cell", pa.int64()), ("theme", pa.string()), ("category", pa.string()), ("dow", pa.int8()), ("hour", pa.int8())]
-    + [("n", pa.int64())]
+    [
+        ("cell", pa.int64()),
+        ("theme", pa.string()),
+        ("category", pa.string()),
+        ("dow", pa.int8()),
+        ("hour", pa.int8()),
+        ("n", pa.int64()),
+    ]
 )
+_Written = tuple[str, DataFile, dict[str, int]]
+"""Name of a table, a file of it, and the figures of the records behind it."""
 _OF_FACTS = ["cell", "on_land", "theme", "category", "date", "hour", "n"]
 
 
@@ -53,14 +62,14 @@ def with_parents(table: pa.Table, resolution: int) -> pa.Table:
 
 
 def of_month(facts: pa.Table, resolution: int) -> pa.Table:
-    """Counts by cell, theme, category and first day of the month."""
+    """Count by cell, theme, category and first day of the month."""
     first = pc.cast(pc.floor_temporal(facts.column("date"), unit="month"), pa.date32())
     keyed = with_parents(facts.select(["cell", "theme", "category", "n"]).append_column("month", first), resolution)
     return sum_by(keyed, MONTH_KEYS).select(MONTH_SCHEMA.names).cast(MONTH_SCHEMA)
 
 
 def of_week(facts: pa.Table, resolution: int) -> pa.Table:
-    """Counts by cell, theme, category, day of week (1 = Monday) and hour."""
+    """Count by cell, theme, category, day of week (1 = Monday) and hour."""
     if "dow" not in facts.column_names:
         dow = pc.day_of_week(facts.column("date"), count_from_zero=False, week_start=1).cast(pa.int8())
         facts = facts.append_column("dow", dow)
@@ -89,7 +98,7 @@ def month_writer(
         partition = f"month={group.column('month')[0].as_py()}"
         facts = in_order(sum_by(group, columns.keys).select(columns.schema.names).cast(columns.schema), columns.keys)
         kept = counted(facts, period)
-        written = [(base.name, write_file(base, partition, facts, columns.keys), _figures(facts, kept))]
+        written: list[_Written] = [(base.name, write_file(base, partition, facts, columns.keys), _figures(facts, kept))]
         for resolution, table in months.items() if kept.num_rows else ():
             rows = in_order(of_month(kept, resolution), MONTH_KEYS)
             written.append((table.name, write_file(table, partition, rows, MONTH_KEYS), {}))
@@ -113,7 +122,7 @@ def week_writer(weeks: Mapping[int, LakeTable]) -> Callable[[pa.Table], pa.Table
 
     def write(group: pa.Table) -> pa.Table:
         partition = f"dow={group.column('dow')[0].as_py()}"
-        written = []
+        written: list[_Written] = []
         for resolution, table in weeks.items():
             rows = in_order(of_week(group, resolution), WEEK_KEYS)
             written.append((table.name, write_file(table, partition, rows, WEEK_KEYS), {}))
@@ -134,10 +143,10 @@ def _figures(facts: pa.Table, kept: pa.Table) -> dict[str, int]:
     }
 
 
-def _as_table(written: list[tuple[str, DataFile, dict[str, int]]]) -> pa.Table:
+def _as_table(written: list[_Written]) -> pa.Table:
     rows = [
         {"table": name, "path": f.path, "partition": f.partition, "rows": f.rows, "digest": f.digest}
-        | {figure: figures.get(figure, 0) for figure in FILE_SCHEMA.names[5:]}
+        | {figure: figures.get(figure, 0) for figure in FIGURES}
         for name, f, figures in written
     ]
     return pa.Table.from_pylist(rows, schema=FILE_SCHEMA)

@@ -17,7 +17,7 @@ AREA_UNIT = "m2"
 
 
 def cell_product_id(family: str, resolution: int, *, default_resolution: int) -> str:
-    """Collection id of a product keyed by cell: its family's name alone at the default resolution."""
+    """Return the id of a product keyed by cell: its family's name alone at the default resolution."""
     return family if resolution == default_resolution else f"{family}_r{resolution}"
 
 
@@ -28,7 +28,8 @@ def key_column() -> Column:
         kind=Kind.KEY,
         title=Text(fr="Cellule H3", en="H3 cell"),
         description=Text(
-            fr="Indice H3 de la cellule, en 15 caractères hexadécimaux.", en="H3 index of the cell, 15 hexadecimal characters."
+            fr="Indice H3 de la cellule, en 15 caractères hexadécimaux.",
+            en="H3 index of the cell, 15 hexadecimal characters.",
         ),
     )
 
@@ -109,10 +110,12 @@ def _spec(city: City, resolution: int) -> ProductSpec:
         id=cell_product_id(FAMILY, resolution, default_resolution=city.grid.default_resolution),
         family=FAMILY,
         title=Text(
-            fr=f"Incidents par cellule (H3, résolution {resolution})", en=f"Incidents by cell (H3, resolution {resolution})"
+            fr=f"Incidents par cellule (H3, résolution {resolution})",
+            en=f"Incidents by cell (H3, resolution {resolution})",
         ),
         description=Text(
-            fr=f"Nombre d'incidents localisés sur la terre ferme, du {start:%d/%m/%Y} au {end:%d/%m/%Y}, par cellule H3.",
+            fr="Nombre d'incidents localisés sur la terre ferme, "
+            f"du {start:%d/%m/%Y} au {end:%d/%m/%Y}, par cellule H3.",
             en=f"Number of incidents located on land, from {start} to {end}, by H3 cell.",
         ),
         grain=Grain.CELL,
@@ -120,8 +123,8 @@ def _spec(city: City, resolution: int) -> ProductSpec:
         columns=(key_column(), *count_columns(city), land_area_column()),
         resolution=resolution,
         method=Text(
-            fr="Chaque incident est compté dans sa cellule de base (résolution 11), puis additionné selon la hiérarchie H3 : "
-            "une cellule est exactement la somme de ses enfants.",
+            fr="Chaque incident est compté dans sa cellule de base (résolution 11), puis additionné selon la "
+            "hiérarchie H3 : une cellule est exactement la somme de ses enfants.",
             en="Each incident is counted in its base cell (resolution 11), then summed along the H3 hierarchy: "
             "a cell is exactly the sum of its children.",
         ),

@@ -11,16 +11,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from py4j.protocol import Py4JError
 from pyspark import SparkConf, SparkContext
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from hexgrid.cells import cells_of_points
 from hexgrid.errors import SparkUnavailableError
 from hexgrid.java import find_java
 
@@ -75,38 +75,41 @@ def spark_session(*, time_zone: str = "UTC", short: bool = False) -> Iterator[Sp
         try:
             yield running
         finally:
-            running.conf.set("spark.sql.session.timeZone", before)
+            running.conf.set("spark.sql.session.timeZone", before or "UTC")
         return
     work = Path(tempfile.mkdtemp(prefix="calanque-spark-"))
     try:
-        with _java_process(work, time_zone, short) as session:
+        with _java_process(work, time_zone=time_zone, short=short) as session:
             yield session
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
 @contextmanager
-def _java_process(work: Path, time_zone: str, short: bool) -> Iterator[SparkSession]:
+def _java_process(work: Path, *, time_zone: str, short: bool) -> Iterator[SparkSession]:
     """Run Java for the time of one session; what it says goes to a file that is quoted when it does not start."""
     java = find_java(work)
-    environment = {"JAVA_HOME": str(java.home), "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    python = sys.executable
+    environment = {"JAVA_HOME": str(java.home), "PYSPARK_PYTHON": python, "PYSPARK_DRIVER_PYTHON": python}
     master = os.environ.get(MASTER_VARIABLE) or "local[*]"
     if master.startswith("local"):
         environment["SPARK_LOCAL_IP"] = LOOPBACK  # a host name that resolves nowhere must not stop a laptop
     configuration = SparkConf(loadDefaults=False).setMaster(master).setAppName(APPLICATION)
-    configuration.setAll(list(_configuration(master, work, time_zone, short).items()))
+    configuration.setAll(list(_configuration(master, work, time_zone=time_zone, short=short).items()))
     said = work / "java.log"
+    launch: Any = launch_gateway
     gateway: Any = None
     with said.open("wb") as log, _environment(environment):
         try:
-            gateway = launch_gateway(configuration, popen_kwargs={"stderr": log})
+            gateway = launch(configuration, popen_kwargs={"stderr": log})
             session = SparkSession(SparkContext(conf=configuration, gateway=gateway))
         except Exception as error:
             reason = str(error)  # asked of Java while it is there
             _end(gateway)
             tail = said.read_text(encoding="utf-8", errors="replace")[-_QUOTED_LOG_CHARACTERS:]
             raise SparkUnavailableError(
-                f"Spark did not start on master {master!r} with Java {java.version} ({java.origin}: {java.home}): {reason}\n{tail}"
+                f"Spark did not start on master {master!r} with Java {java.version} ({java.origin}: {java.home}): "
+                f"{reason}\n{tail}"
             ) from error
     try:
         session.conf.set("spark.sql.shuffle.partitions", str(_TASKS_PER_CORE * session.sparkContext.defaultParallelism))
@@ -116,7 +119,7 @@ def _java_process(work: Path, time_zone: str, short: bool) -> Iterator[SparkSess
         _end(gateway)
 
 
-def _configuration(master: str, work: Path, time_zone: str, short: bool) -> dict[str, str]:
+def _configuration(master: str, work: Path, *, time_zone: str, short: bool) -> dict[str, str]:
     log = work / "log4j2.properties"
     log.write_text(_LOG_CONFIGURATION, encoding="utf-8")
     settings = {
@@ -158,10 +161,10 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _end(gateway: Any) -> None:
     """End the Java process, which would otherwise hold its memory until this process ends."""
-    SparkContext._gateway = SparkContext._jvm = None
+    SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 — pyspark would reuse a Java that has gone
     if gateway is None:
         return
-    with suppress(Py4JError, OSError):  # a Java that died on start has no connection left to close
+    if gateway.proc.poll() is None:  # a Java that died has no connection left to close
         gateway.shutdown()
     gateway.proc.stdin.close()  # Spark's Java side leaves when its standard input closes
     gateway.proc.wait(timeout=_STOP_TIMEOUT_S)
@@ -181,8 +184,10 @@ def one_row_job() -> dict[str, str | int | float]:
         try:
             answer = row.mapInArrow(_cell_of_row, "cell long").toArrow()
         except Exception as error:
-            raise SparkUnavailableError(f"Spark starts and its Python worker ({sys.executable}) fails: {error}") from error
-        runtime: Any = spark.sparkContext._jvm
+            raise SparkUnavailableError(
+                f"Spark starts, and its Python worker ({sys.executable}) fails: {error}"
+            ) from error
+        runtime: Any = spark.sparkContext._jvm  # noqa: SLF001 — the only way to ask Java itself
         return {
             "spark": spark.version,
             "java": str(runtime.java.lang.System.getProperty("java.version")),
@@ -194,8 +199,6 @@ def one_row_job() -> dict[str, str | int | float]:
 
 
 def _cell_of_row(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    from hexgrid.cells import cells_of_points
-
     for batch in batches:
         lon, lat = (batch.column(name).to_numpy() for name in ("lon_deg", "lat_deg"))
         yield pa.RecordBatch.from_arrays([pa.array(cells_of_points(lon, lat, 11))], names=["cell"])

@@ -1,6 +1,7 @@
 """The universe: which cells exist for a city, and how much land each holds.
 
-A base cell belongs to it when it overlaps the land polygon, or holds a record. Areas are planar, in the city's metric CRS.
+A base cell belongs to it when it overlaps the land polygon, or holds a record. Areas are planar, in the city's metric
+CRS.
 """
 
 from __future__ import annotations
@@ -12,13 +13,23 @@ import pyarrow as pa
 import shapely
 from numpy.typing import NDArray
 
-from hexgrid.cells import CRS84, Cells, boundaries, cells_of_points, centres, descendants, disk, parents, project
-from hexgrid.errors import CellError
+from hexgrid.cells import (
+    CRS84,
+    Cells,
+    boundaries,
+    cells_of_points,
+    centres,
+    descendants,
+    disk,
+    parents,
+    project,
+    spherical_areas,
+)
 from hexgrid.facts import BASE_RESOLUTION, Batches
 
 AREA_STEP_M2 = 2.0**-6
-"""Areas are multiples of this. Sums of them are exact in float64, in any order: a parent's area *is* its children's sum, and
-digests do not depend on the machine. A cell with less than half a step of land holds none."""
+"""Areas are multiples of this. Sums of them are exact in float64, in any order: a parent's area *is* its children's
+sum, and digests do not depend on the machine. A cell with less than half a step of land holds none."""
 
 UNIVERSE_SCHEMA = pa.schema([("cell", pa.int64()), ("area_m2", pa.float64()), ("land_area_m2", pa.float64())])
 PIECE_SCHEMA = pa.schema([("piece", pa.binary())])
@@ -29,14 +40,15 @@ _PIECE_VERTICES = 2_000
 _SMALLEST_SIDE_M = 100.0
 _SEED_RESOLUTION = 8
 _SEED_STEP_M = 400.0
-"""Below the inner radius of a seed cell: a lattice of this step misses none of them."""
+"""Half its diagonal is less than the inner radius of any seed cell: a lattice of this step misses none of them."""
+_PLAUSIBLE = 100.0
 _REACH = 1.5
 """Margin on a cell's outer radius, which varies a little within a piece."""
 
 
 def to_metric(land: shapely.Geometry, crs: str) -> shapely.Geometry:
     """Transform the vertices of a CRS84 polygon to ``crs``, and repair what rounding may have crossed."""
-    projected = shapely.transform(land, lambda points: project(points, crs))
+    projected: shapely.Geometry = shapely.transform(land, lambda points: project(points, crs))
     return projected if shapely.is_valid(projected) else _polygons(shapely.make_valid(projected))
 
 
@@ -62,7 +74,10 @@ def land_pieces(land: shapely.Geometry) -> Iterator[shapely.Geometry]:
 def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
     """Drop the points and lines that an intersection leaves where polygons touch."""
     parts = shapely.get_parts(shapely.get_parts(geometry))
-    return shapely.multipolygons(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+    multipolygon: shapely.Geometry = shapely.multipolygons(
+        parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+    )
+    return multipolygon
 
 
 def measure(piece: shapely.Geometry, crs: str) -> tuple[Cells, NDArray[np.float64]]:
@@ -91,7 +106,7 @@ def measure(piece: shapely.Geometry, crs: str) -> tuple[Cells, NDArray[np.float6
 
 
 def _candidates(piece: shapely.Geometry, crs: str) -> Cells:
-    """Base cells whose centre is so near that they may overlap; found through the hierarchy, not in degrees."""
+    """Find the base cells whose centre is so near that they may overlap; through the hierarchy, not in degrees."""
     west, south, east, north = shapely.bounds(piece)
     x = np.arange(west, east + _SEED_STEP_M, _SEED_STEP_M)
     y = np.arange(south, north + _SEED_STEP_M, _SEED_STEP_M)
@@ -103,7 +118,8 @@ def _candidates(piece: shapely.Geometry, crs: str) -> Cells:
     middle = centres(cells, crs)
     one = shapely.get_coordinates(boundaries(cells[:1], crs)[0])
     reach_m = _REACH * float(np.hypot(*(one - middle[0]).T).max())
-    near = (middle >= (west - reach_m, south - reach_m)).all(axis=1) & (middle <= (east + reach_m, north + reach_m)).all(axis=1)
+    low, high = np.array([west, south]) - reach_m, np.array([east, north]) + reach_m
+    near = ((middle >= low) & (middle <= high)).all(axis=1)
     cells, middle = cells[near], middle[near]
     return cells[shapely.dwithin(piece, shapely.points(middle), reach_m)]
 
@@ -121,20 +137,18 @@ def piece_measurer(crs: str) -> Callable[[Batches], Batches]:
 
 
 def planar_areas(cells: Cells, crs: str) -> NDArray[np.float64]:
-    """Return the planar area of each cell in ``crs``, rounded to :data:`AREA_STEP_M2`.
+    """Return the planar area of each cell in ``crs``, in m²; NaN where ``crs`` is far from its place of use.
 
-    Raises
-    ------
-    CellError
-        If a cell lies where ``crs`` cannot reach.
+    Notes
+    -----
+    Far away, a projection still gives numbers. They are taken for areas as long as they are within a factor of
+    :data:`_PLAUSIBLE` of the area on the sphere.
     """
-    area_m2 = shapely.area(boundaries(cells, crs))
-    if not np.isfinite(area_m2).all():
-        raise CellError(
-            f"{int((~np.isfinite(area_m2)).sum())} cells with records cannot be projected to {crs}: "
-            "the coordinates of their records are not in this city"
-        )
-    return np.asarray(np.round(area_m2 / AREA_STEP_M2) * AREA_STEP_M2)
+    if cells.size == 0:
+        return np.empty(0)
+    area_m2 = np.round(shapely.area(boundaries(cells, crs)) / AREA_STEP_M2) * AREA_STEP_M2
+    ratio = area_m2 / spherical_areas(cells)
+    return np.where((ratio > 1 / _PLAUSIBLE) & (ratio < _PLAUSIBLE), area_m2, np.nan)
 
 
 def base_universe(shares: pa.Table, with_records: Cells, crs: str) -> pa.Table:
@@ -145,7 +159,7 @@ def base_universe(shares: pa.Table, with_records: Cells, crs: str) -> pa.Table:
     shares
         Columns ``cell`` and ``land_area_m2`` as :func:`measure` returns them; a cell cut by several pieces is repeated.
     with_records
-        Base cells that hold a record, on land or not.
+        Base cells that hold a record, on land or not. Those that ``crs`` cannot measure are left out.
     crs
         Metric CRS.
 
@@ -160,6 +174,8 @@ def base_universe(shares: pa.Table, with_records: Cells, crs: str) -> pa.Table:
     measured, land_m2 = measured[land_m2 > 0], land_m2[land_m2 > 0]
     cells = np.union1d(measured, np.asarray(with_records, dtype=np.int64))
     area_m2 = planar_areas(cells, crs)
+    reached = np.isfinite(area_m2)
+    cells, area_m2 = cells[reached], area_m2[reached]
     land_area_m2 = np.zeros(cells.size)
     land_area_m2[np.searchsorted(cells, measured)] = land_m2
     # A cell all on land, cut by two pieces, may miss its own area by one rounding.
@@ -171,5 +187,6 @@ def base_universe(shares: pa.Table, with_records: Cells, crs: str) -> pa.Table:
 def parent_universe(universe: pa.Table, resolution: int) -> pa.Table:
     """Roll a universe up to a coarser resolution: ancestors, and sums of areas."""
     cells, place = np.unique(parents(universe.column("cell").to_numpy(), resolution), return_inverse=True)
-    sums = [np.bincount(place, weights=universe.column(c).to_numpy(), minlength=cells.size) for c in ("area_m2", "land_area_m2")]
+    areas = [universe.column(name).to_numpy() for name in ("area_m2", "land_area_m2")]
+    sums = [np.bincount(place, weights=area_m2, minlength=cells.size) for area_m2 in areas]
     return pa.table([cells, *sums], schema=UNIVERSE_SCHEMA)
