@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import warnings
 import zipfile
 from pathlib import Path
 from typing import Any, ClassVar
 
-import openpyxl
 import pyarrow as pa
-from openpyxl.utils.exceptions import InvalidFileException
+import python_calamine
 
 from layers.declared_sources import ReadOptions
 from layers.errors import DeliveryError
@@ -23,8 +21,8 @@ _MAX_UNPACKED_BYTES = 4 * 2**30
 class XlsxReader(Reader):
     """Excel workbooks.
 
-    Read by openpyxl: GDAL tells dates from times by the cell's format and loses the hours of formats that it does
-    not know.
+    Read by calamine: GDAL tells dates from times by the cell's format, and loses the hours of formats that it does not
+    know; openpyxl takes twenty times as long.
     """
 
     formats: ClassVar[tuple[str, ...]] = ("xlsx",)
@@ -37,19 +35,14 @@ class XlsxReader(Reader):
                 unpacked = sum(entry.file_size for entry in archive.infolist())
             if unpacked > _MAX_UNPACKED_BYTES:
                 raise DeliveryError(f"{path.name}: unpacks to {unpacked} bytes, more than {_MAX_UNPACKED_BYTES}")
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # styles and extensions that do not touch the values
-                book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+            book = python_calamine.CalamineWorkbook.from_path(path)
+            names = book.sheet_names
+            if options.sheet is not None and options.sheet not in names:
+                raise DeliveryError(f"{path.name}: has no sheet {options.sheet!r}; it has {', '.join(names)}")
+            sheet = book.get_sheet_by_name(options.sheet or names[0])
+            return Delivery.of(_text_table(sheet.to_python(skip_empty_area=False), path.name))
+        except (zipfile.BadZipFile, python_calamine.CalamineError) as error:
             raise DeliveryError(f"{path.name}: is not an Excel workbook: {error}") from error
-        try:
-            if options.sheet is not None and options.sheet not in book.sheetnames:
-                raise DeliveryError(f"{path.name}: has no sheet {options.sheet!r}; it has {', '.join(book.sheetnames)}")
-            sheet = book[options.sheet] if options.sheet is not None else book[book.sheetnames[0]]
-            cells = list(sheet.iter_rows(values_only=True))
-        finally:
-            book.close()
-        return Delivery.of(_text_table(cells, path.name))
 
 
 class OdsReader(Reader):
@@ -64,19 +57,20 @@ class OdsReader(Reader):
         return Delivery.of(table)
 
 
-def _text_table(cells: list[tuple[Any, ...]], name: str) -> pa.Table:
-    while cells and all(value is None for value in cells[-1]):
+def _text_table(cells: list[list[Any]], name: str) -> pa.Table:
+    """Table of the cells as text; empty cells are empty text, rows below the last value are no rows."""
+    while cells and all(value == "" for value in cells[-1]):
         cells.pop()
     if not cells:
         raise DeliveryError(f"{name}: the sheet is empty; a header was expected")
     header = list(cells[0])
-    while header and header[-1] is None:
+    while header and header[-1] == "":
         header.pop()
-    unnamed = [str(position + 1) for position, value in enumerate(header) if value is None]
+    unnamed = [str(position + 1) for position, value in enumerate(header) if value == ""]
     if unnamed:
         raise DeliveryError(f"{name}: the header has no name in column {', '.join(unnamed)}")
     columns = list(zip(*cells[1:], strict=True)) if len(cells) > 1 else [()] * len(header)
-    beyond = [p + 1 for p, values in enumerate(columns) if p >= len(header) and any(v is not None for v in values)]
+    beyond = [p + 1 for p, values in enumerate(columns) if p >= len(header) and any(v != "" for v in values)]
     if beyond:
         raise DeliveryError(f"{name}: column {beyond[0]} holds values and has no name in the header")
     names = [str(value).strip() for value in header]
@@ -90,8 +84,8 @@ def _text_column(values: tuple[Any, ...]) -> pa.Array:
     return pa.array([_cell_text(v, dates_only=dates_only) for v in values], pa.string())
 
 
-def _cell_text(value: object, *, dates_only: bool) -> str | None:
-    if value is None or isinstance(value, str):
+def _cell_text(value: object, *, dates_only: bool) -> str:
+    if isinstance(value, str):
         return value
     if isinstance(value, dt.datetime):
         return value.date().isoformat() if dates_only else value.isoformat()
