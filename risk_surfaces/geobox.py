@@ -96,8 +96,8 @@ class GeoBox:
         y = self.affine.f - (np.arange(rows) + 0.5) * self.pixel_m
         return np.asarray(x), np.asarray(y)
 
-    def pixels_of(self, x_m: Floats, y_m: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row and column of the pixel that holds each point; the last edges belong to the last pixels.
+    def places_of(self, x_m: Floats, y_m: Floats) -> tuple[Floats, Floats]:
+        """Return where points lie as fractional rows and columns: 0.5 is the centre of the first pixel.
 
         Raises
         ------
@@ -105,10 +105,9 @@ class GeoBox:
             If a point is outside the grid or not finite.
         """
         rows, columns = self.shape
-        row = np.floor((self.affine.f - np.asarray(y_m)) / self.pixel_m)
-        column = np.floor((np.asarray(x_m) - self.affine.c) / self.pixel_m)
-        row, column = np.where(row == rows, rows - 1, row), np.where(column == columns, columns - 1, column)
-        outside = ~((row >= 0) & (row < rows) & (column >= 0) & (column < columns))
+        row = (self.affine.f - np.asarray(y_m)) / self.pixel_m
+        column = (np.asarray(x_m) - self.affine.c) / self.pixel_m
+        outside = ~((row >= 0) & (row <= rows) & (column >= 0) & (column <= columns))
         if outside.any():
             raise SurfaceError(f"{int(outside.sum())} of {outside.size} points are outside the grid {self.bounds_m}")
-        return row.astype(np.int64), column.astype(np.int64)
+        return row, column

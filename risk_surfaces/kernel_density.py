@@ -45,10 +45,27 @@ def smooth(values: Floats, weights: Floats) -> Floats:
 
 
 def bin_points(x_m: Floats, y_m: Floats, box: GeoBox) -> Floats:
-    """Count points per pixel; shape of ``box``."""
-    row, column = box.pixels_of(x_m, y_m)
-    flat = np.bincount(row * box.shape[1] + column, minlength=box.shape[0] * box.shape[1])
-    return np.asarray(flat.reshape(box.shape), dtype=np.float64)
+    """Share every point among the four pixels around it, the nearer the more; shape of ``box``, sum the points.
+
+    Notes
+    -----
+    Linear binning keeps each point's place on average, so the error of a density falls with the square of the pixel
+    (counting points in their pixel moves each by up to half of one). At the rim what would lie outside stays inside.
+
+    References
+    ----------
+    Jones & Lotwick (1984), Applied Statistics 33:120–122 (remark on algorithm AS 176).
+    """
+    rows, columns = box.shape
+    row, column = (place - 0.5 for place in box.places_of(x_m, y_m))
+    above, left = np.floor(row), np.floor(column)
+    down, right = row - above, column - left
+    total = np.zeros(rows * columns)
+    for i, share_i in ((above, 1 - down), (above + 1, down)):
+        for j, share_j in ((left, 1 - right), (left + 1, right)):
+            pixel = np.clip(i, 0, rows - 1) * columns + np.clip(j, 0, columns - 1)
+            total += np.bincount(pixel.astype(np.int64), weights=share_i * share_j, minlength=total.size)
+    return total.reshape(box.shape)
 
 
 def density(counts: Floats, share: Floats, *, pixel_km2: float, weights: Floats, mass: Floats | None = None) -> Floats:
@@ -57,7 +74,7 @@ def density(counts: Floats, share: Floats, *, pixel_km2: float, weights: Floats,
     Parameters
     ----------
     counts
-        Shape (rows, columns): events per pixel, all on land.
+        Shape (rows, columns): events per pixel (:func:`bin_points`).
     share
         Shape (rows, columns): land share of each pixel, 0 to 1.
     pixel_km2
@@ -79,7 +96,7 @@ def density(counts: Floats, share: Floats, *, pixel_km2: float, weights: Floats,
 
     Notes
     -----
-    λ(u) = Σ k(u − xᵢ) / e(xᵢ), e(x) = ∫ k(u − x) du over land, with events moved to the centre of their pixel. Cost
+    λ(u) = Σ k(u − xᵢ) / e(xᵢ), e(x) = ∫ k(u − x) du over land, with events at the centres of pixels. Cost
     O(pixels × kernel length), whatever the number of events.
 
     References
@@ -89,9 +106,7 @@ def density(counts: Floats, share: Floats, *, pixel_km2: float, weights: Floats,
     mass = smooth(share, weights) if mass is None else mass
     stray = (counts > 0) & (mass <= 0)
     if stray.any():
-        raise SurfaceError(
-            f"{int(counts[stray].sum())} events are out at sea, beyond {TRUNCATION:g} bandwidths of land"
-        )
+        raise SurfaceError(f"{counts[stray].sum():.0f} events are out at sea, beyond {TRUNCATION:g} bandwidths of land")
     corrected = np.divide(counts, mass, out=np.zeros_like(counts), where=counts > 0)
     return np.where(share > 0, smooth(corrected, weights) / pixel_km2, np.nan)
 
