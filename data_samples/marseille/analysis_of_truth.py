@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from data_samples.marseille.generator.parameters import INSTALLED, START
 from data_samples.marseille.generator.process import Simulation
-from data_samples.marseille.generator.randomness import FloatArray, Geometries, IntArray
+from data_samples.marseille.generator.randomness import FloatArray, IntArray, points_at
 
 ALPHA = 0.005
 """Two-sided, for each of the two questions (scheme, ring)."""
@@ -56,7 +57,7 @@ class Verdict:
 class TruthGeometry:
     """Areas by id (EPSG:2154), schemes (id of area and ring) and control ids."""
 
-    areas: Mapping[str, shapely.Geometry]
+    areas: Mapping[str, BaseGeometry]
     schemes: tuple[str, ...]
     controls: tuple[str, ...]
 
@@ -102,7 +103,7 @@ def judge(x_m: FloatArray, y_m: FloatArray, month: IntArray, truth: TruthGeometr
     list of Verdict
         In the order of the schemes.
     """
-    tree = shapely.STRtree(shapely.points(x_m, y_m))
+    tree = shapely.STRtree(points_at(x_m, y_m))
     monthly = {i: _monthly(tree, month, truth.areas[i]) for i in _ids(truth)}
     control = np.sum([monthly[i] for i in truth.controls], axis=0)
     control_ring = np.sum([monthly[f"{i}-ring"] for i in truth.controls], axis=0)
@@ -168,7 +169,7 @@ def _ids(truth: TruthGeometry) -> list[str]:
     return [i + suffix for i in (*own, *truth.controls) for suffix in ("", "-ring")]
 
 
-def _monthly(tree: shapely.STRtree, month: IntArray, area: shapely.Geometry) -> IntArray:
+def _monthly(tree: shapely.STRtree, month: IntArray, area: BaseGeometry) -> IntArray:
     inside = tree.query(area, predicate="contains")
     return np.bincount(month[inside], minlength=MONTHS)
 

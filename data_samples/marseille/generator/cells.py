@@ -75,6 +75,7 @@ def _base_cells() -> IntArray:
     land = load_land().land
     degrees = shapely.transform(land, lambda c: np.column_stack(to_degrees(c[:, 0], c[:, 1])))
     parts = shapely.to_wkb(shapely.get_parts(degrees))
-    cells = wkb_to_cells(pa.array(list(parts), pa.binary()), BASE, containment_mode=ContainmentMode.IntersectsBoundary,
-                         flatten=True)
+    cells = wkb_to_cells(
+        pa.array(list(parts), pa.binary()), BASE, containment_mode=ContainmentMode.IntersectsBoundary, flatten=True
+    )
     return np.unique(_ints(cells))

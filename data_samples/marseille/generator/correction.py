@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_samples.marseille.generator import parameters as p
-from data_samples.marseille.generator.randomness import Streams
+from data_samples.marseille.generator.randomness import Streams, put
 
 WRONG_CODE = {"DEPOT": "REGROUPEMENT", "REGROUPEMENT": "DEPOT", "STAT-GENANT": "STAT-VENTOUSE",
               "STAT-VENTOUSE": "STAT-GENANT"}  # fmt: skip
@@ -36,18 +36,28 @@ def first_state(final: pd.DataFrame, streams: Streams) -> tuple[pd.DataFrame, pd
     coded = np.flatnonzero(ordinary & final["code"].isin(list(WRONG_CODE)))
     third = p.CHANGED_ROWS // 3
     code_rows = np.sort(rng.choice(coded, third, replace=False))
-    rest = np.flatnonzero(ordinary & final["rx_m"].notna() & (final["end_minute"] < 0) & (final["start_minute"] >= 1440))
+    rest = np.flatnonzero(
+        ordinary & final["rx_m"].notna() & (final["end_minute"] < 0) & (final["start_minute"] >= 1440)
+    )
     rest = np.setdiff1d(rest, code_rows)
     chosen = rng.choice(rest, 2 * third + p.WITHDRAWN_ROWS + p.ADDED_ROWS, replace=False)
     cuts = np.cumsum([third, third, p.WITHDRAWN_ROWS])
     time_rows, place_rows, withdrawn, added = (np.sort(part) for part in np.split(chosen, cuts))
     before = final.copy()
-    before.iloc[code_rows, before.columns.get_loc("code")] = final["code"].iloc[code_rows].map(WRONG_CODE).to_numpy()
+    put(before, "code", code_rows, final["code"].iloc[code_rows].map(WRONG_CODE).to_numpy())
     minutes = final["start_minute"].to_numpy()[time_rows] - 1440
-    before.iloc[time_rows, before.columns.get_loc("start_minute")] = minutes
+    put(before, "start_minute", time_rows, minutes)
     x = np.round(final["rx_m"].to_numpy()[place_rows] + WRONG_M, 2)
-    before.iloc[place_rows, before.columns.get_loc("rx_m")] = x
-    changes = [("code", code_rows), ("time", time_rows), ("place", place_rows), ("withdrawn", withdrawn), ("added", added)]
+    put(before, "rx_m", place_rows, x)
+    changes = [
+        ("code", code_rows),
+        ("time", time_rows),
+        ("place", place_rows),
+        ("withdrawn", withdrawn),
+        ("added", added),
+    ]
     corrections = pd.DataFrame(
-        [(final["record_id"].iloc[i], change) for change, rows in changes for i in rows], columns=["record_id", "change"])
+        [(final["record_id"].iloc[i], change) for change, rows in changes for i in rows],
+        columns=["record_id", "change"],
+    )
     return before, corrections.sort_values("record_id", ignore_index=True)

@@ -20,14 +20,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import shapely
 
 from data_samples.marseille.generator import formats
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.correction import first_state
 from data_samples.marseille.generator.dirty import DirtyRow, dirty_main_courante
 from data_samples.marseille.generator.land import to_degrees
-from data_samples.marseille.generator.randomness import Streams
+from data_samples.marseille.generator.randomness import Streams, points_at
 from data_samples.marseille.generator.timeline import utc_offset_hours
 
 FILES = {
@@ -77,10 +76,13 @@ def write_incidents(
 def addresses(rows: pd.DataFrame, names: Sequence[str], *, style: str = "plain") -> list[str]:
     """Number and street of each record that has an address, else an empty text.
 
-    ``style`` is ``plain``, or ``hasty``: every third in capitals, every fifth abbreviated.
+    ``style`` is ``plain``, or ``hasty``: by its number, every third record in capitals, every fifth abbreviated.
     """
     out = []
-    for index, (has, street, number) in enumerate(zip(rows["has_address"], rows["street"], rows["number"], strict=True)):
+    for identifier, has, street, number in zip(
+        rows["record_id"], rows["has_address"], rows["street"], rows["number"], strict=True
+    ):
+        index = int(identifier[-6:])
         text = f"{number} {names[street]}" if has else ""
         if style == "hasty" and has:
             if index % 5 == 0:
@@ -93,8 +95,20 @@ def addresses(rows: pd.DataFrame, names: Sequence[str], *, style: str = "plain")
 
 
 def _main_courante(folder: Path, rows: pd.DataFrame, names: Sequence[str], streams: Streams) -> list[DirtyRow]:
-    header = ("NUM_MC", "DATE_FAIT", "HEURE_FAIT", "FIN_FAIT", "CODE", "LIBELLE", "GRAVITE", "ORIGINE", "ADRESSE",
-              "LONGITUDE", "LATITUDE", "PRECISION_M")
+    header = (
+        "NUM_MC",
+        "DATE_FAIT",
+        "HEURE_FAIT",
+        "FIN_FAIT",
+        "CODE",
+        "LIBELLE",
+        "GRAVITE",
+        "ORIGINE",
+        "ADRESSE",
+        "LONGITUDE",
+        "LATITUDE",
+        "PRECISION_M",
+    )
     lon, lat = _degrees(rows)
     clock = formats.local_clock(rows["start_minute"].to_numpy(), p.START.isoformat(), "DD/MM/YYYY hh:mm")
     end = formats.local_clock(rows["end_minute"].to_numpy(), p.START.isoformat(), "DD/MM/YYYY hh:mm")
@@ -118,8 +132,16 @@ def _verbalisations(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> N
     table = [
         (identifier, *when.split(" "), until, code, address, float(x), float(y), int(precision))
         for identifier, when, until, code, address, x, y, precision in zip(
-            rows["record_id"], clock, end, rows["code"], addresses(rows, names), rows["rx_m"], rows["ry_m"],
-            rows["precision_m"], strict=True)
+            rows["record_id"],
+            clock,
+            end,
+            rows["code"],
+            addresses(rows, names),
+            rows["rx_m"],
+            rows["ry_m"],
+            rows["precision_m"],
+            strict=True,
+        )
     ]
     formats.write_xlsx(folder / FILES[p.VF][0], "Verbalisations", header, table)
 
@@ -147,16 +169,17 @@ def _csu(folder: Path, rows: pd.DataFrame, names: Sequence[str]) -> None:
     start = np.datetime64(p.START) + (rows["start_minute"].to_numpy() - offset).astype("timedelta64[m]")
     until = rows["end_minute"].to_numpy() - _offset_minutes(rows, "end_minute")
     end = np.datetime64(p.START) + until.astype("timedelta64[m]")
+    unknown_end = rows["end_minute"].to_numpy() < 0
     table = pa.table({
         "id_csu": pa.array([int(r) for r in rows["record_id"]], pa.int64()),
         "code": pa.array(rows["code"].tolist(), pa.string()),
         "horodatage": pa.array(start.astype("datetime64[ms]"), pa.timestamp("ms", "UTC")),
-        "fin": pa.array(end.astype("datetime64[ms]"), pa.timestamp("ms", "UTC"), mask=rows["end_minute"].to_numpy() < 0),
+        "fin": pa.array(end.astype("datetime64[ms]"), pa.timestamp("ms", "UTC"), mask=unknown_end),
         "gravite": pa.array([int(s) or None for s in rows["severity"]], pa.int32()),
         "adresse": pa.array([a or None for a in addresses(rows, names)], pa.string()),
         "precision_m": pa.array(rows["precision_m"].to_numpy().astype(np.int32)),
     })  # fmt: skip
-    points = shapely.points(np.round(lon, 7), np.round(lat, 7))
+    points = points_at(np.round(lon, 7), np.round(lat, 7))
     formats.write_gpkg(folder / FILES[p.CSU][0], "csu", table, points, geometry_type="Point", crs="EPSG:4326")
 
 

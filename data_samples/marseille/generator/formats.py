@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pyogrio
+import pyproj
 import shapely
 
 from data_samples.marseille.generator.randomness import Geometries
@@ -41,7 +42,9 @@ _XLSX_PARTS = {
 _XML = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, encoding: str, delimiter: str) -> None:
+def write_csv(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[str]], *, encoding: str, delimiter: str
+) -> None:
     """Write text rows; a field that holds the delimiter or a quote is quoted. Lines end with CR LF."""
     with path.open("w", encoding=encoding, newline="") as handle:
         for row in (header, *rows):
@@ -54,7 +57,9 @@ def _quoted(field: str, delimiter: str) -> str:
     return field
 
 
-def write_xlsx(path: Path, sheet: str, header: Sequence[str], rows: Iterable[Sequence[str | int | float | None]]) -> None:
+def write_xlsx(
+    path: Path, sheet: str, header: Sequence[str], rows: Iterable[Sequence[str | int | float | None]]
+) -> None:
     """Write one sheet: text inline, numbers as numbers, entries stored without compression and with a fixed date.
 
     Raises
@@ -71,9 +76,7 @@ def write_xlsx(path: Path, sheet: str, header: Sequence[str], rows: Iterable[Seq
         lines.append(f'<row r="{number}">{cells}</row>')
     body = (
         '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">'
-        f'<dimension ref="A1:{letters[-1]}{len(lines)}"/><sheetData>'
-        + "".join(lines)
-        + "</sheetData></worksheet>"
+        f'<dimension ref="A1:{letters[-1]}{len(lines)}"/><sheetData>' + "".join(lines) + "</sheetData></worksheet>"
     )
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for name, part in (*_XLSX_PARTS.items(), ("xl/worksheets/sheet1.xml", body)):
@@ -82,7 +85,7 @@ def write_xlsx(path: Path, sheet: str, header: Sequence[str], rows: Iterable[Seq
             archive.writestr(entry, _XML + part.replace("{sheet}", escape(sheet)))
 
 
-def _cell(reference: str, value: str | int | float | None) -> str:
+def _cell(reference: str, value: str | float | None) -> str:
     if value is None or value == "":
         return ""
     if isinstance(value, str):
@@ -91,12 +94,19 @@ def _cell(reference: str, value: str | int | float | None) -> str:
 
 
 def write_geojson(
-    path: Path, name: str, properties: Iterable[Mapping[str, Any]], geometries: Iterable[Mapping[str, Any] | None],
-    *, epsg: int | None = None,
+    path: Path,
+    name: str,
+    properties: Iterable[Mapping[str, Any]],
+    geometries: Iterable[Mapping[str, Any] | None],
+    *,
+    epsg: int | None = None,
 ) -> None:
-    """Write one feature a line. ``epsg`` adds the ``crs`` member of the 2008 specification (None: longitude, latitude)."""
-    crs = "" if epsg is None else (
-        '"crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::' + str(epsg) + '"}},')
+    """Write one feature a line. ``epsg`` adds the ``crs`` member of the 2008 specification (None: degrees)."""
+    crs = (
+        ""
+        if epsg is None
+        else ('"crs":{"type":"name","properties":{"name":"urn:ogc:def:crs:EPSG::' + str(epsg) + '"}},')
+    )
     with path.open("w", encoding="utf-8", newline="") as handle:
         handle.write('{"type":"FeatureCollection","name":' + json.dumps(name) + "," + crs + '"features":[\n')
         for number, (values, geometry) in enumerate(zip(properties, geometries, strict=True)):
@@ -107,7 +117,14 @@ def write_geojson(
 
 
 def write_gpkg(
-    path: Path, layer: str, table: pa.Table, geometries: Geometries, *, geometry_type: str, crs: str, append: bool = False
+    path: Path,
+    layer: str,
+    table: pa.Table,
+    geometries: Geometries,
+    *,
+    geometry_type: str,
+    crs: str,
+    append: bool = False,
 ) -> None:
     """Write one layer of a GeoPackage with its dates fixed."""
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_DATE})
@@ -124,8 +141,6 @@ def write_gpkg(
 def write_parquet(path: Path, table: pa.Table, *, geometry: str | None = None, crs: str | None = None) -> None:
     """Write Parquet without compression; with ``geometry`` (a WKB column) and ``crs``, GeoParquet 1.1 metadata."""
     if geometry is not None:
-        import pyproj
-
         column = {"encoding": "WKB", "geometry_types": [], "crs": json.loads(pyproj.CRS(crs).to_json())}
         document = {"version": "1.1.0", "primary_column": geometry, "columns": {geometry: column}}
         table = table.replace_schema_metadata({"geo": json.dumps(document, separators=(",", ":"))})

@@ -17,11 +17,13 @@ from data_samples.marseille.generator.attractors import background_weights, near
 from data_samples.marseille.generator.cells import cells_at, land_cells
 from data_samples.marseille.generator.land import Land, Sites
 from data_samples.marseille.generator.places import Area, Places
-from data_samples.marseille.generator.randomness import BoolArray, FloatArray, IntArray, Streams
+from data_samples.marseille.generator.randomness import BoolArray, FloatArray, IntArray, Streams, points_at
 from data_samples.marseille.generator.timeline import Weather, day_index, day_weights, emerging, school_days, trend
 from data_samples.marseille.generator.town import Town
 
 HOT_ROUNDS = 12
+RESERVED = ("scheme", "control")
+"""Labels of the only components that act in schemes, controls and their rings."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class _Builder:
     def __init__(self, town: Town, places: Places, weather: Weather) -> None:
         anchors = town.anchors
         self.town, self.places = town, places
-        self.points = shapely.points(anchors.x, anchors.y)
+        self.points = points_at(anchors.x, anchors.y)
         self.tree = shapely.STRtree(self.points)
         shapely.prepare(places.reserved)
         self.free: BoolArray = ~np.asarray(shapely.contains_xy(places.reserved, anchors.x, anchors.y))
@@ -88,22 +90,43 @@ class _Builder:
         """Anchors in an area, in order."""
         return np.sort(self.tree.query(area.geometry, predicate="contains"))
 
-    def add(self, label: str, theme: str, weights: FloatArray, expected: float, *, anchors: IntArray | None = None,
-            days: FloatArray | None = None, profile: str | None = None, category: str | None = None,
-            reserved: bool = False) -> None:
-        """Add a component whose ``weights`` are over ``anchors`` (all of them when None)."""
+    def add(
+        self,
+        label: str,
+        theme: str,
+        weights: FloatArray,
+        expected: float,
+        *,
+        anchors: IntArray | None = None,
+        days: FloatArray | None = None,
+        profile: str | None = None,
+        category: str | None = None,
+    ) -> None:
+        """Add a component with ``weights`` over ``anchors`` (all of them when None)."""
         index = np.arange(len(self.free)) if anchors is None else anchors
-        keep = weights > 0 if reserved else (weights > 0) & self.free[index]
+        keep = weights > 0 if label.startswith(RESERVED) else (weights > 0) & self.free[index]
         index, weights = index[keep], weights[keep]
         if not len(index) or expected <= 0:
             return
         days = self.days[theme] if days is None else days
         days = days / days.mean()
-        self.components.append(Component(label, theme, index, weights / weights.sum(), days,
-                                         profile or p.THEME[theme].profile, expected, category))
+        self.components.append(
+            Component(
+                label,
+                theme,
+                index,
+                weights / weights.sum(),
+                days,
+                profile or p.THEME[theme].profile,
+                expected,
+                category,
+            )
+        )
 
 
-def build_intensity(land: Land, sites: Sites, town: Town, places: Places, weather: Weather, streams: Streams) -> Intensity:
+def build_intensity(
+    land: Land, sites: Sites, town: Town, places: Places, weather: Weather, streams: Streams
+) -> Intensity:
     """Put all components together.
 
     Parameters
@@ -140,13 +163,21 @@ def _background(builder: _Builder, land: Land, backgrounds: dict[str, FloatArray
         weights = np.where(builder.free, backgrounds[theme.key], 0.0)
         weights = weights / weights.sum()
         special = np.isin(quartier, list(trends))
-        builder.add("background", theme.key, np.where(special, 0.0, weights), theme.background * weights[~special].sum())
+        builder.add(
+            "background", theme.key, np.where(special, 0.0, weights), theme.background * weights[~special].sum()
+        )
         for index, kind in trends.items():
             here = np.flatnonzero(quartier == index)
             factor = trend(kind) if not theme.sensitive else np.ones_like(trend(kind))
             expected = theme.background * weights[here].sum() * factor.mean()
-            builder.add(f"trend/{land.keys[index]}", theme.key, weights[here], expected, anchors=here,
-                        days=builder.days[theme.key] * factor)
+            builder.add(
+                f"trend/{land.keys[index]}",
+                theme.key,
+                weights[here],
+                expected,
+                anchors=here,
+                days=builder.days[theme.key] * factor,
+            )
 
 
 def _schools(builder: _Builder, sites: Sites) -> None:
@@ -160,14 +191,28 @@ def _schools(builder: _Builder, sites: Sites) -> None:
 def _points(builder: _Builder) -> None:
     """Accident-prone corners and illicit-parking points."""
     for label, theme, points, per_point, radius_m, category in (
-        ("accident-point", "accidents", builder.places.accident_points, p.ACCIDENTS_PER_POINT,
-         p.ACCIDENT_POINT_RADIUS_M, None),
-        ("parking-point", "stationnement", builder.places.parking_points, p.PARKING_PER_POINT,
-         p.PARKING_POINT_RADIUS_M, "stationnement_genant"),
+        (
+            "accident-point",
+            "accidents",
+            builder.places.accident_points,
+            p.ACCIDENTS_PER_POINT,
+            p.ACCIDENT_POINT_RADIUS_M,
+            None,
+        ),
+        (
+            "parking-point",
+            "stationnement",
+            builder.places.parking_points,
+            p.PARKING_PER_POINT,
+            p.PARKING_POINT_RADIUS_M,
+            "stationnement_genant",
+        ),
     ):
         for number, (x, y) in enumerate(points):
             near = np.sort(builder.tree.query(shapely.Point(float(x), float(y)), "dwithin", distance=radius_m))
-            builder.add(f"{label}/{number + 1:02d}", theme, np.ones(len(near)), per_point, anchors=near, category=category)
+            builder.add(
+                f"{label}/{number + 1:02d}", theme, np.ones(len(near)), per_point, anchors=near, category=category
+            )
 
 
 def _lighting_and_burst(builder: _Builder) -> None:
@@ -180,15 +225,26 @@ def _lighting_and_burst(builder: _Builder) -> None:
     first = day_index(p.BURST_START)
     days[first : first + p.BURST_DAYS] = 1.0
     here = builder.inside(burst)
-    builder.add("burst", p.THEME_OF[p.BURST_CATEGORY], np.ones(len(here)), p.BURST_RECORDS, anchors=here, days=days,
-                category=p.BURST_CATEGORY)
+    builder.add(
+        "burst",
+        p.THEME_OF[p.BURST_CATEGORY],
+        np.ones(len(here)),
+        p.BURST_RECORDS,
+        anchors=here,
+        days=days,
+        category=p.BURST_CATEGORY,
+    )
 
 
 def _reserved(builder: _Builder) -> None:
     """Schemes, controls and their rings: even along streets, the same mixture of themes everywhere."""
     before = day_index(p.INSTALLED)
-    expected = {"scheme": p.SCHEME_BEFORE, "scheme_ring": p.SCHEME_RING_BEFORE,
-                "control": p.CONTROL_BEFORE, "control_ring": p.CONTROL_RING_BEFORE}
+    expected = {
+        "scheme": p.SCHEME_BEFORE,
+        "scheme_ring": p.SCHEME_RING_BEFORE,
+        "control": p.CONTROL_BEFORE,
+        "control_ring": p.CONTROL_RING_BEFORE,
+    }
     for area in builder.places.areas:
         if area.kind not in expected:
             continue
@@ -197,7 +253,7 @@ def _reserved(builder: _Builder) -> None:
             days = builder.days[theme.key]
             share_before = days[:before].sum() / days.sum()
             total = expected[area.kind] * theme.reserved_share / share_before
-            builder.add(f"{area.kind}/{area.id}", theme.key, np.ones(len(here)), total, anchors=here, reserved=True)
+            builder.add(f"{area.kind}/{area.id}", theme.key, np.ones(len(here)), total, anchors=here)
 
 
 def _hot_places(builder: _Builder, theme: str, cells: IntArray) -> float:
@@ -208,11 +264,16 @@ def _hot_places(builder: _Builder, theme: str, cells: IntArray) -> float:
     """
     wanted: list[tuple[str, Area, float, FloatArray]] = []
     if p.THEME[theme].hot_places:
-        wanted += [(f"hot/{a.id}", a, p.HOT_FACTOR, builder.days[theme])
-                   for a in builder.places.of("hot_place") if a.of == theme]
+        wanted += [
+            (f"hot/{a.id}", a, p.HOT_FACTOR, builder.days[theme])
+            for a in builder.places.of("hot_place")
+            if a.of == theme
+        ]
     if theme == p.EMERGING_THEME:
-        wanted += [(f"emerging/{a.of}", a, p.EMERGING_FACTOR, builder.days[theme] * emerging(a.of))
-                   for a in builder.places.of("emerging")]
+        wanted += [
+            (f"emerging/{a.of}", a, p.EMERGING_FACTOR, builder.days[theme] * emerging(a.of))
+            for a in builder.places.of("emerging")
+        ]
     universe = land_cells(9)
     base = np.zeros(len(cells))
     for component in builder.components:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyproj
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from data_samples.marseille.generator.parameters import CRS_METRIC
 from data_samples.marseille.generator.randomness import BoolArray, FloatArray, Geometries
@@ -25,10 +26,29 @@ CENTRE_LON_LAT = (5.3745, 43.2960)
 
 # Rough outlines in degrees: Calanques and Saint-Cyr, Étoile, Garlaban, Nerthe, the islands.
 MASSIFS_LON_LAT: tuple[tuple[tuple[float, float], ...], ...] = (
-    ((5.330, 43.222), (5.360, 43.224), (5.385, 43.235), (5.410, 43.242), (5.430, 43.238), (5.445, 43.252),
-     (5.460, 43.266), (5.480, 43.272), (5.505, 43.281), (5.545, 43.275), (5.545, 43.150), (5.330, 43.150)),
-    ((5.400, 43.374), (5.440, 43.367), (5.475, 43.354), (5.500, 43.345), (5.545, 43.333), (5.545, 43.410),
-     (5.400, 43.410)),
+    (
+        (5.330, 43.222),
+        (5.360, 43.224),
+        (5.385, 43.235),
+        (5.410, 43.242),
+        (5.430, 43.238),
+        (5.445, 43.252),
+        (5.460, 43.266),
+        (5.480, 43.272),
+        (5.505, 43.281),
+        (5.545, 43.275),
+        (5.545, 43.150),
+        (5.330, 43.150),
+    ),
+    (
+        (5.400, 43.374),
+        (5.440, 43.367),
+        (5.475, 43.354),
+        (5.500, 43.345),
+        (5.545, 43.333),
+        (5.545, 43.410),
+        (5.400, 43.410),
+    ),
     ((5.503, 43.318), (5.545, 43.296), (5.545, 43.346), (5.503, 43.346)),
     ((5.240, 43.366), (5.285, 43.367), (5.312, 43.374), (5.338, 43.386), (5.338, 43.410), (5.240, 43.410)),
     ((5.200, 43.150), (5.335, 43.150), (5.335, 43.300), (5.200, 43.300)),
@@ -56,8 +76,8 @@ class Land:
     keys: tuple[str, ...]
     names: tuple[str, ...]
     quartiers: Geometries
-    land: shapely.Geometry
-    massifs: shapely.Geometry
+    land: BaseGeometry
+    massifs: BaseGeometry
     centre: tuple[float, float]
 
 

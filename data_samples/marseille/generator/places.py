@@ -11,14 +11,16 @@ from functools import cache
 
 import numpy as np
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.land import Land, distance_to_centre_m
-from data_samples.marseille.generator.randomness import BoolArray, FloatArray, IntArray, Streams
+from data_samples.marseille.generator.randomness import BoolArray, FloatArray, Geometries, IntArray, Streams, points_at
 from data_samples.marseille.generator.town import ANCHOR_STEP_M, Town, buildings
 from data_samples.marseille.generator.visibility import sector, visible_polygon
 
 SCHEME_RANGE_M = 230.0
+FIXED_RANGE_M = 180.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Area:
     id: str
     kind: str
     of: str
-    geometry: shapely.Geometry
+    geometry: BaseGeometry
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Places:
     parking_points: FloatArray
     trends: dict[str, str]
     """Quartier key → rise, fall or crisis."""
-    reserved: shapely.Geometry = field(repr=False)
+    reserved: BaseGeometry = field(repr=False)
     """Schemes, controls and their rings: no other process acts there."""
 
     def of(self, kind: str) -> list[Area]:
@@ -69,7 +71,7 @@ class _Ground:
         self.xy = town.nodes
         self.quartier = town.node_grid[:, 0]
         self.distance = distance_to_centre_m(land, self.xy[:, 0], self.xy[:, 1])
-        self.points = shapely.points(self.xy)
+        self.points: Geometries = points_at(self.xy[:, 0], self.xy[:, 1])
         self.street_m = _street_length_around(town, self.xy)
         self.inland = np.asarray(shapely.contains_xy(_inland(land.land), self.xy[:, 0], self.xy[:, 1]))
 
@@ -113,7 +115,7 @@ def _street_length_around(town: Town, xy: FloatArray) -> FloatArray:
 
 
 @cache
-def _inland(land: shapely.Geometry) -> shapely.Geometry:
+def _inland(land: BaseGeometry) -> BaseGeometry:
     """Where a hot disc fits on land, with 80 m to spare."""
     inland = land.simplify(10.0).buffer(-(p.HOT_RADIUS_M + 90.0))
     shapely.prepare(inland)
@@ -136,8 +138,11 @@ def plant(land: Land, town: Town, streams: Streams) -> Places:
     taken = [(*_centre(a), p.SCHEME_RADIUS_M + 950.0) for a in areas if a.kind == "scheme"]
     built = ground.street_m > 0.62 * np.median(ground.street_m)
     areas += _hot_places(ground, rng, built & ground.inland, taken)
-    hot = [(*_centre(a), p.HOT_RADIUS_M + p.CONTROL_RADIUS_M + p.RING_M + 40.0)
-           for a in areas if a.kind in {"hot_place", "emerging"}]
+    hot = [
+        (*_centre(a), p.HOT_RADIUS_M + p.CONTROL_RADIUS_M + p.RING_M + 40.0)
+        for a in areas
+        if a.kind in {"hot_place", "emerging"}
+    ]
     allowed = built & ground.inland & ground.far_from(taken + hot)
     single = ground.choose(rng, 2, allowed, 1500.0)
     areas.append(Area("lighting", "lighting", "lighting", _disc(single[0], p.LIGHTING_RADIUS_M)))
@@ -149,11 +154,18 @@ def plant(land: Land, town: Town, streams: Streams) -> Places:
         ring = _disc(xy, p.CONTROL_RADIUS_M + p.RING_M).difference(disc)
         areas.append(Area(f"control-{number + 1:02d}-ring", "control_ring", "control", ring))
     reserved = shapely.union_all([a.geometry for a in areas if a.kind.startswith(("scheme", "control"))])
-    free = built & ~np.asarray(shapely.dwithin(ground.points, reserved, 60.0)) & ground.far_from(
-        [(*_centre(a), p.HOT_RADIUS_M) for a in areas if a.kind in {"hot_place", "emerging", "lighting", "burst"}])
+    free = (
+        built
+        & ~np.asarray(shapely.dwithin(ground.points, reserved, 60.0))
+        & ground.far_from(
+            [(*_centre(a), p.HOT_RADIUS_M) for a in areas if a.kind in {"hot_place", "emerging", "lighting", "burst"}]
+        )
+    )
     points = ground.choose(rng, p.ACCIDENT_POINTS + p.PARKING_POINTS, free, 220.0)
     trends = _trends(land, town, [a.geometry for a in areas], rng)
-    return Places(tuple(areas), tuple(cameras), points[: p.ACCIDENT_POINTS], points[p.ACCIDENT_POINTS :], trends, reserved)
+    return Places(
+        tuple(areas), tuple(cameras), points[: p.ACCIDENT_POINTS], points[p.ACCIDENT_POINTS :], trends, reserved
+    )
 
 
 def _disc(xy: FloatArray, radius_m: float) -> shapely.Polygon:
@@ -202,19 +214,23 @@ def _scheme_cameras(scheme: str, centre: int, town: Town, ground: _Ground, strea
     """Cameras a knight's move apart in the grid: each street is seen, and the views join into one polygon."""
     x, y = ground.xy[centre]
     grid = town.node_grid
-    local = np.flatnonzero((grid[:, 0] == grid[centre, 0])
-                           & (np.hypot(ground.xy[:, 0] - x, ground.xy[:, 1] - y) < p.SCHEME_RADIUS_M))
+    local = np.flatnonzero(
+        (grid[:, 0] == grid[centre, 0]) & (np.hypot(ground.xy[:, 0] - x, ground.xy[:, 1] - y) < p.SCHEME_RADIUS_M)
+    )
     row, column = (grid[local, k] - grid[centre, k] for k in (1, 2))
     stand = local[(row + 2 * column) % 5 == 0]
     middle = town.blocks.mean(axis=1)
     near = np.hypot(middle[:, 0] - x, middle[:, 1] - y) < p.SCHEME_RADIUS_M + SCHEME_RANGE_M + 200
     footprints = buildings(town, near, streams)[0]
     views = []
-    for index in stand:
+    for number, index in enumerate(stand):
         cx, cy = (float(v) for v in ground.xy[index])
-        view = sector(cx, cy, range_m=SCHEME_RANGE_M, direction_deg=0.0, field_of_view_deg=360.0)
+        fixed = number % 5 == 3
+        direction = float(round(np.degrees(np.arctan2(x - cx, y - cy))) % 360) if fixed else 0.0
+        opening, reach = (120.0, FIXED_RANGE_M) if fixed else (360.0, SCHEME_RANGE_M)
+        view = sector(cx, cy, range_m=reach, direction_deg=direction, field_of_view_deg=opening)
         seen = visible_polygon(view, cx, cy, footprints)
-        views.append(SchemeCamera(scheme, cx, cy, 0.0, 360.0, SCHEME_RANGE_M, seen))
+        views.append(SchemeCamera(scheme, cx, cy, direction, opening, reach, seen))
     return _joined(views)
 
 
@@ -249,7 +265,7 @@ def _hot_places(
     return areas
 
 
-def _trends(land: Land, town: Town, planted: list[shapely.Geometry], rng: np.random.Generator) -> dict[str, str]:
+def _trends(land: Land, town: Town, planted: list[BaseGeometry], rng: np.random.Generator) -> dict[str, str]:
     """Quartiers with many streets and few planted places get a trend of their own."""
     anchors = town.anchors
     union = shapely.union_all(planted)

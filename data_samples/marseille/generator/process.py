@@ -12,7 +12,7 @@ from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.intensity import Component, Intensity, build_intensity
 from data_samples.marseille.generator.land import Land, load_land, load_sites
 from data_samples.marseille.generator.places import Places, plant
-from data_samples.marseille.generator.randomness import IntArray, Streams, pick
+from data_samples.marseille.generator.randomness import IntArray, Streams, pick, put
 from data_samples.marseille.generator.timeline import (
     AUTUMN_NIGHTS,
     SPRING_NIGHTS,
@@ -70,7 +70,7 @@ def simulate(seed: int = p.SEED) -> Simulation:
     intensity = build_intensity(land, sites, town, places, weather, streams)
     drawn = [_draw(c, town, streams.of(f"incidents/{c.label}/{c.theme}")) for c in intensity.components]
     incidents = pd.concat(drawn, ignore_index=True)
-    incidents = pd.concat([incidents, _clock_change_nights(town, incidents, streams)], ignore_index=True)
+    incidents = pd.concat([incidents, _clock_change_nights(incidents, streams)], ignore_index=True)
     incidents = _with_offspring(incidents, land, places, streams)
     incidents, removed = _intervene(incidents, intensity, places, town, streams)
     _set_instants(incidents, streams)
@@ -115,7 +115,7 @@ def _points(anchor: IntArray, town: Town, rng: np.random.Generator) -> dict[str,
     }
 
 
-def _clock_change_nights(town: Town, incidents: pd.DataFrame, streams: Streams) -> pd.DataFrame:
+def _clock_change_nights(incidents: pd.DataFrame, streams: Streams) -> pd.DataFrame:
     """Twelve incidents between 02:00 and 03:00 of each night when the clock changes, at ordinary places."""
     rng = streams.of("clock-change")
     nights = np.repeat([day_index(d) for d in (*SPRING_NIGHTS, *AUTUMN_NIGHTS)], 12)
@@ -136,7 +136,8 @@ def _with_offspring(incidents: pd.DataFrame, land: Land, places: Places, streams
     """
     rng = streams.of("near-repeat")
     breeds = (incidents["category"] == p.CONTAGIOUS) & (
-        (incidents["label"] == "background") | incidents["label"].str.startswith("trend/"))
+        (incidents["label"] == "background") | incidents["label"].str.startswith("trend/")
+    )
     generation = incidents[breeds]
     families = [incidents]
     start = len(incidents)
@@ -178,7 +179,7 @@ def _intervene(
             ring = next(c for c in intensity.components if c.label == f"scheme_ring/{area.id}-ring")
             spots = _points(ring.anchors[pick(rng, ring.weights, len(hit))], town, rng)
             for column, values in spots.items():
-                incidents.iloc[hit, incidents.columns.get_loc(column)] = values
+                put(incidents, column, hit, values)
             moved[hit] = True
         else:
             drop[hit] = True

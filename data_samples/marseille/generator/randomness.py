@@ -1,4 +1,4 @@
-"""One stream of random numbers per subject.
+"""One stream of random numbers per subject, and the few array helpers that all modules share.
 
 Every subject (streets, weather, the incidents of one component …) draws from its own stream, derived from the seed
 and the subject's name. So adding a subject, or drawing more for one of them, leaves all the others as they were.
@@ -10,6 +10,8 @@ import hashlib
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import shapely
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
@@ -41,7 +43,20 @@ class Streams:
         return np.random.Generator(np.random.PCG64(sequence))
 
 
+def points_at(x: Any, y: Any) -> Geometries:
+    """Return one point per pair of coordinates."""
+    return np.asarray(shapely.points(np.asarray(x, dtype=float), np.asarray(y, dtype=float)))
+
+
+def put(frame: pd.DataFrame, column: str, rows: IntArray, values: Any) -> None:
+    """Set some rows (by position) of one column."""
+    changed = frame[column].to_numpy(copy=True)
+    changed[rows] = values
+    frame[column] = changed
+
+
 def pick(rng: np.random.Generator, weights: FloatArray, size: int) -> IntArray:
     """Draw ``size`` indexes with probability proportional to ``weights``, with replacement."""
     cumulated = np.cumsum(weights)
-    return np.minimum(np.searchsorted(cumulated, rng.random(size) * cumulated[-1], side="right"), len(weights) - 1)
+    found = np.searchsorted(cumulated, rng.random(size) * cumulated[-1], side="right")
+    return np.asarray(np.minimum(found, len(weights) - 1), dtype=np.int64)

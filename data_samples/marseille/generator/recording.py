@@ -12,7 +12,7 @@ import shapely
 
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.process import NAIVE_SOURCES, Simulation
-from data_samples.marseille.generator.randomness import BoolArray, Streams, pick
+from data_samples.marseille.generator.randomness import BoolArray, Streams, pick, put
 
 PREFIX = {p.MC: "MC", p.VF: "V", p.AM: "AM", p.CSU: ""}
 UNTOUCHED_M = 160.0
@@ -87,7 +87,7 @@ def _spans(records: pd.DataFrame, ordinary: BoolArray, streams: Streams) -> None
 
 
 def _duplicates(records: pd.DataFrame, ordinary: BoolArray, simulation: Simulation, streams: Streams) -> pd.DataFrame:
-    """Append exact duplicates (same source, another id) and near ones (another source, some metres and minutes away)."""
+    """Append exact duplicates (same source, another id) and near ones (another source, metres and minutes away)."""
     rng = streams.of("recording/duplicates")
     exact_pool = np.flatnonzero(ordinary & (records["end_minute"] < 0).to_numpy())
     exact = records.iloc[np.sort(rng.choice(exact_pool, p.EXACT_DUPLICATES, replace=False))].copy()
@@ -98,15 +98,23 @@ def _duplicates(records: pd.DataFrame, ordinary: BoolArray, simulation: Simulati
             for source, _, _ in category.codes:
                 others[category.key, source] = [(s, c) for s, c, _ in category.codes if s != source]
     choices = [others[c, s] for c, s in zip(records["category"], records["source"], strict=True)]
-    pool = np.flatnonzero(ordinary & (records["end_minute"] < 0).to_numpy() & np.array([bool(c) for c in choices])
-                          & ~records.index.isin(exact.index) & (records["hour"] != 2).to_numpy())
+    pool = np.flatnonzero(
+        ordinary
+        & (records["end_minute"] < 0).to_numpy()
+        & np.array([bool(c) for c in choices])
+        & ~records.index.isin(exact.index)
+        & (records["hour"] != 2).to_numpy()
+    )
     near = records.iloc[np.sort(rng.choice(pool, p.NEAR_DUPLICATES, replace=False))].copy()
     picked = [choices[i][0] for i in near.index]
     near["source"], near["code"] = [s for s, _ in picked], [c for _, c in picked]
     angle, radius = rng.uniform(0, 2 * np.pi, len(near)), p.NEAR_DUPLICATE_M * np.sqrt(rng.random(len(near)))
     x, y = near["x_m"] + radius * np.cos(angle), near["y_m"] + radius * np.sin(angle)
     on_land = shapely.contains_xy(simulation.land.land, x, y)
-    near["rx_m"], near["ry_m"] = np.where(on_land, np.round(x, 2), near["x_m"]), np.where(on_land, np.round(y, 2), near["y_m"])
+    near["rx_m"], near["ry_m"] = (
+        np.where(on_land, np.round(x, 2), near["x_m"]),
+        np.where(on_land, np.round(y, 2), near["y_m"]),
+    )
     shift = rng.integers(-int(p.NEAR_DUPLICATE_MINUTES), int(p.NEAR_DUPLICATE_MINUTES) + 1, len(near))
     near["start_minute"] = np.clip(near["local_minute"] + shift, 0, p.DAYS * 1440 - 1)
     near["provenance"] = np.where(near["source"].isin([p.VF, p.CSU]), "discovered", "reported")
@@ -121,9 +129,9 @@ def _blur(records: pd.DataFrame, plain: BoolArray, streams: Streams) -> None:
     rows = np.flatnonzero(plain & (rng.random(len(records)) < p.IMPRECISE_SHARE))
     precision = rng.choice([20.0, 30.0, 50.0], len(rows))
     angle, radius = rng.uniform(0, 2 * np.pi, len(rows)), precision * np.sqrt(rng.random(len(rows)))
-    records.iloc[rows, records.columns.get_loc("rx_m")] = np.round(records["x_m"].to_numpy()[rows] + radius * np.cos(angle), 2)
-    records.iloc[rows, records.columns.get_loc("ry_m")] = np.round(records["y_m"].to_numpy()[rows] + radius * np.sin(angle), 2)
-    records.iloc[rows, records.columns.get_loc("precision_m")] = precision
+    put(records, "rx_m", rows, np.round(records["x_m"].to_numpy()[rows] + radius * np.cos(angle), 2))
+    put(records, "ry_m", rows, np.round(records["y_m"].to_numpy()[rows] + radius * np.sin(angle), 2))
+    put(records, "precision_m", rows, precision)
 
 
 def _addresses(records: pd.DataFrame, plain: BoolArray, streams: Streams) -> None:

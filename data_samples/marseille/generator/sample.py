@@ -8,7 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from data_samples.marseille.generator.agenda import make_agenda, make_cameras, write_agenda, write_cameras
+from data_samples.marseille.generator.agenda import make_agenda, write_agenda
+from data_samples.marseille.generator.cameras import make_cameras, write_cameras
 from data_samples.marseille.generator.deliveries import write_incidents
 from data_samples.marseille.generator.land import FOLDER, load_sites
 from data_samples.marseille.generator.parameters import SEED
@@ -58,7 +59,9 @@ def generate(out: Path, seed: int = SEED, *, progress: Progress | None = None) -
     write_reference(folders["reference"], simulation)
     tell("Vérités plantées", 0.85)
     final = records[~records["record_id"].isin(corrections.loc[corrections["change"] == "withdrawn", "record_id"])]
-    document = write_truth(folders["truth"], simulation, final, corrections, dirty, agenda, cameras)
+    document = write_truth(
+        folders["truth"], simulation, final, corrections=corrections, dirty=dirty, agenda=agenda, cameras=cameras
+    )
     tell("Terminé", 1.0)
     return Truth(seed, document, file_digests(out))
 

@@ -86,7 +86,9 @@ def day_weights(theme: Theme, weather: Weather) -> FloatArray:
     -----
     Rain acts through a 0/1 variable (2 mm and more), heat through degrees above 15 °C, both log-linear.
     """
-    season = 1 + theme.season_amplitude * np.cos(2 * np.pi * (YEAR_DAY - 30.4 * (theme.season_peak_month - 0.5)) / 365.25)
+    season = 1 + theme.season_amplitude * np.cos(
+        2 * np.pi * (YEAR_DAY - 30.4 * (theme.season_peak_month - 0.5)) / 365.25
+    )
     days = np.array(PROFILES[theme.profile][1])[WEEKDAY]
     effect = np.exp(theme.rain_effect * (weather.rain_mm >= 2) + theme.heat_effect * (weather.temperature_c - 15))
     weights = season * days * effect
@@ -141,5 +143,7 @@ def utc_offset_hours(day: IntArray, hour: IntArray, *, second_pass: BoolArray) -
         summer[day_index(spring) + 1 : day_index(autumn)] = True
     spring_night = np.isin(day, [day_index(d) for d in SPRING_NIGHTS])
     autumn_night = np.isin(day, [day_index(d) for d in AUTUMN_NIGHTS])
-    is_summer = summer[day] | (spring_night & (hour >= 3)) | (autumn_night & ((hour < 2) | ((hour == 2) & ~second_pass)))
+    is_summer = (
+        summer[day] | (spring_night & (hour >= 3)) | (autumn_night & ((hour < 2) | ((hour == 2) & ~second_pass)))
+    )
     return np.where(is_summer, 2, 1)

@@ -148,8 +148,9 @@ def build_town(land: Land, streams: Streams) -> Town:
         edges.append(_edges(quartier, lattice, i, j))
     streets = _streets(np.concatenate([e[0] for e in edges]), np.concatenate([e[1] for e in edges]), streams)
     anchors = _anchors(land, streets, streams)
-    return Town(np.concatenate(blocks), np.concatenate(owners), np.concatenate(nodes), np.concatenate(grid),
-                streets, anchors)
+    return Town(
+        np.concatenate(blocks), np.concatenate(owners), np.concatenate(nodes), np.concatenate(grid), streets, anchors
+    )
 
 
 def _edges(quartier: int, lattice: FloatArray, i: IntArray, j: IntArray) -> tuple[IntArray, FloatArray]:
@@ -168,7 +169,7 @@ def _edges(quartier: int, lattice: FloatArray, i: IntArray, j: IntArray) -> tupl
     return np.concatenate(keys), np.concatenate(points)
 
 
-def _streets(keys: IntArray, points: FloatArray, streams: Streams) -> Streams:
+def _streets(keys: IntArray, points: FloatArray, streams: Streams) -> Streets:
     """Join consecutive edges of a grid line into named streets."""
     order = np.lexsort((keys[:, 3], keys[:, 2], keys[:, 1], keys[:, 0]))
     keys, points = keys[order], points[order]
@@ -252,10 +253,11 @@ def buildings(town: Town, blocks: BoolArray, streams: Streams) -> tuple[Geometri
     front = (HALF_STREET_M + 0.5 + setback) / depth_m[block]
     back = np.maximum(front + 0.05, depth)
     front, back = np.where(row == 0, front, 1 - front), np.where(row == 0, back, 1 - back)
-    corners = np.stack([_at(town.blocks[block], u, v) for u, v in
-                        ((left, front), (right, front), (right, back), (left, back))], axis=1)
+    corners = np.stack(
+        [_at(town.blocks[block], u, v) for u, v in ((left, front), (right, front), (right, back), (left, back))], axis=1
+    )
     dwellings = np.maximum(1, floors[chosen]) * 2
-    return shapely.polygons(np.round(corners, 2)), block, dwellings
+    return np.asarray(shapely.polygons(np.round(corners, 2))), block, dwellings
 
 
 def _at(block: FloatArray, u: FloatArray, v: FloatArray) -> FloatArray:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import shapely
+from shapely.geometry.base import BaseGeometry
 
 from data_samples.marseille.generator import formats
 from data_samples.marseille.generator import parameters as p
@@ -39,29 +40,41 @@ class Truth:
 
 
 def write_truth(
-    folder: Path, simulation: Simulation, records: pd.DataFrame, corrections: pd.DataFrame,
-    dirty: list[DirtyRow], agenda: Agenda, cameras: pd.DataFrame,
+    folder: Path,
+    simulation: Simulation,
+    records: pd.DataFrame,
+    *,
+    corrections: pd.DataFrame,
+    dirty: list[DirtyRow],
+    agenda: Agenda,
+    cameras: pd.DataFrame,
 ) -> dict[str, Any]:
     """Write every truth file into ``folder`` and return ``truth.json``'s content."""
     for resolution, table in cell_truth(simulation).items():
         formats.write_parquet(folder / f"cells_r{resolution}.parquet", table)
     _areas(folder, simulation)
     _records(folder, records, simulation)
-    formats.write_csv(folder / "corrections.csv", ("record_id", "change"), corrections.to_numpy().tolist(),
-                      encoding="utf-8", delimiter=",")
+    formats.write_csv(
+        folder / "corrections.csv",
+        ("record_id", "change"),
+        corrections.to_numpy().tolist(),
+        encoding="utf-8",
+        delimiter=",",
+    )
     scheme_cameras = cameras[cameras["scheme"] != ""].sort_values("code")
     document = _document(simulation, records, agenda)
     document["dirty_rows"] = [asdict(row) for row in dirty]
     document["corrections"] = corrections["change"].value_counts().sort_index().to_dict()
     document["scheme_cameras"] = {
-        scheme: rows["code"].tolist() for scheme, rows in scheme_cameras.groupby("scheme", sort=True)}
+        scheme: rows["code"].tolist() for scheme, rows in scheme_cameras.groupby("scheme", sort=True)
+    }
     text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=False)
     (folder / "truth.json").write_text(text + "\n", encoding="utf-8")
     return document
 
 
 def cell_truth(simulation: Simulation) -> dict[int, pa.Table]:
-    """Expected records per cell and theme over the period, effects of cameras and lamps included.
+    """Return the expected records per cell and theme over the period, effects of cameras and lamps included.
 
     Returns
     -------
@@ -94,14 +107,13 @@ def _cell_table(simulation: Simulation, resolution: int, expected: dict[str, Flo
     cut = np.flatnonzero(~shapely.contains_properly(simulation.land.land, land))
     land[cut] = shapely.intersection(land[cut], simulation.land.land)
     columns["land_area_m2"] = np.round(shapely.area(land), 2)
-    for theme in p.THEMES:
-        if theme.hot_places:
-            places = [a.geometry for a in simulation.places.of("hot_place") if a.of == theme.key]
-            columns[f"place_{theme.key}"] = _land_share(land, places)
+    for theme in (t.key for t in p.THEMES if t.hot_places):
+        places = [a.geometry for a in simulation.places.of("hot_place") if a.of == theme]
+        columns[f"place_{theme}"] = _land_share(land, places)
     return pa.table(columns)
 
 
-def _land_share(land: Any, places: list[shapely.Geometry]) -> FloatArray:
+def _land_share(land: Any, places: list[BaseGeometry]) -> FloatArray:
     union = shapely.union_all(places)
     shapely.prepare(union)
     touched = np.flatnonzero(shapely.intersects(union, land))
@@ -111,14 +123,14 @@ def _land_share(land: Any, places: list[shapely.Geometry]) -> FloatArray:
 
 
 def _patch_cells(simulation: Simulation) -> IntArray:
-    """Base cells of the four quarters of every anchor's patch, shape (n, 4)."""
+    """Return the base cells of the four quarters of every anchor's patch, shape (n, 4)."""
     a = simulation.town.anchors
     columns = [cells_at(a.x + u * a.dx - v * a.dy, a.y + u * a.dy + v * a.dx, BASE) for u, v in QUARTER_M]
     return np.stack(columns, axis=1)
 
 
 def _mass_by_anchor(simulation: Simulation, theme: str) -> FloatArray:
-    """Expected incidents at each anchor with the effects of schemes and lamps."""
+    """Return the expected incidents at each anchor with the effects of schemes and lamps."""
     mass = np.zeros(len(simulation.town.anchors))
     installed, lit = day_index(p.INSTALLED), day_index(p.LIGHTING_DATE)
     components = [c for c in simulation.intensity.components if c.theme == theme]
@@ -141,7 +153,7 @@ def _mass_by_anchor(simulation: Simulation, theme: str) -> FloatArray:
 
 
 def _offspring(simulation: Simulation, home: IntArray) -> FloatArray:
-    """Expected near repeats per base cell: parents' mass spread around, generation by generation.
+    """Return the expected near repeats per base cell: parents' mass spread around, generation by generation.
 
     The spread over distance is an approximation (six points around the anchors' mean position in each cell, five
     generations); delays cut at 14 days are accounted for, those cut at the end of the period are not.
@@ -224,8 +236,14 @@ def _document(simulation: Simulation, records: pd.DataFrame, agenda: Agenda) -> 
     }  # fmt: skip
     centre = [(a, a.geometry.centroid) for a in places.areas]
     listed = [
-        {"id": a.id, "kind": a.kind, "of": a.of, "x_m": round(c.x, 2), "y_m": round(c.y, 2),
-         "area_m2": round(a.geometry.area, 1)}
+        {
+            "id": a.id,
+            "kind": a.kind,
+            "of": a.of,
+            "x_m": round(c.x, 2),
+            "y_m": round(c.y, 2),
+            "area_m2": round(a.geometry.area, 1),
+        }
         for a, c in centre
     ]
     controls = [a.id for a in places.of("control")]
@@ -243,7 +261,7 @@ def _document(simulation: Simulation, records: pd.DataFrame, agenda: Agenda) -> 
         "records": {s: int(n) for s, n in sorted(records["source"].value_counts().items())},
         "themes": themes,
         "hot_places": {"factor": p.HOT_FACTOR, "radius_m": p.HOT_RADIUS_M,
-                       "meaning": "density in the disc as a multiple of the theme's 95th percentile per mean res 9 cell"},
+                       "meaning": "density in the disc as a multiple of the theme's 95th percentile per res 9 cell"},
         "places": listed,
         "schemes": schemes,
         "placebo_areas": controls,

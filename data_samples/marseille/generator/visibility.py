@@ -63,7 +63,8 @@ def visible_polygon(view: shapely.Polygon, x: float, y: float, footprints: Geome
     hidden = shapely.union_all(np.concatenate([near, _shadows(rings, np.array([x, y]), view)]))
     seen = shapely.difference(view, hidden)
     parts = shapely.get_parts(seen)
-    return parts[np.argmin(shapely.distance(parts, shapely.Point(x, y)))]
+    piece: shapely.Polygon = parts[np.argmin(shapely.distance(parts, shapely.Point(x, y)))]
+    return piece
 
 
 def _shadows(rings: FloatArray, eye: FloatArray, view: shapely.Polygon) -> Geometries:
