@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import rasterio.features
 import shapely
@@ -106,6 +107,8 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
     count, score = "n" if style.theme in {None, ALL_THEMES} else f"n_{style.theme}", f"z_{style.theme}"
     key = context.specs[choice.collection].key
     table = read_columns(context, choice.collection, [key, count, score, attribute, "geometry"])
+    if count not in table.column_names:  # a form may hold a class and not the count that it was made from
+        table = table.append_column(count, pa.nulls(table.num_rows, pa.int64()))
     keys = table.column(key).to_pylist()
     rank, labels = np.full(table.num_rows, 99), np.full(table.num_rows, "", dtype=object)
     parts = masks(style.layer(choice.collection), table.column(attribute))
@@ -116,12 +119,12 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
     ranked = np.lexsort((keys, -values, rank) if attribute != count else (keys, -values))
     points = shapely.point_on_surface(metric_geometries(context, table.column("geometry")))
     names = np.array(zones.names_at(points), dtype=object)
-    numbers = pc.fill_null(table.column(count), 0).to_pylist()
+    numbers = table.column(count).to_pylist()
     rows = tuple(
         (
             Cell(keys[i], href=f"/collections/{choice.collection}/items/{keys[i]}"),
             Cell(names[i]),
-            Cell(number_text(numbers[i], language), number=True),
+            Cell("–" if numbers[i] is None else number_text(numbers[i], language), number=True),
             Cell(labels[i]),
         )
         for i in ranked[:TOP_ROWS].tolist()
@@ -135,9 +138,9 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
     )
     headings = ("Cellule H3", "Zone", "Incidents", "Classe") if french else ("H3 cell", "Zone", "Incidents", "Class")
     if attribute == count:
-        busy = sum(n > 0 for n in numbers)
+        busy = sum(bool(n) for n in numbers)
         busiest = names[ranked[: max(1, round(_BUSIEST_SHARE * busy))]].tolist() if busy else []
-        sentence = sentences.counts(sum(numbers), busy, len(numbers), busiest, language)
+        sentence = sentences.counts(sum(n or 0 for n in numbers), busy, len(numbers), busiest, language)
     else:
         by_class = {wanted.id: names[ranked[mask[ranked]]].tolist() for wanted, mask in parts}
         sentence = _class_sentence(by_class, len(numbers), language)

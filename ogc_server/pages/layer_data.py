@@ -145,7 +145,7 @@ def read_band(context: MapContext, style: Style, *, max_wide: int) -> tuple[NDAr
         shape = (max(1, round(source.height / factor)), max(1, round(source.width / factor)))
         values = source.read(style.band, out_shape=shape, masked=True).astype(np.float32).filled(np.nan)
         scale = source.transform.scale(source.width / shape[1], source.height / shape[0])
-        return values, source.transform * scale
+        return values, source.transform @ scale
 
 
 def density_image(context: MapContext, style: Style, layer: StyleLayer) -> Image:
@@ -164,5 +164,5 @@ def density_image(context: MapContext, style: Style, layer: StyleLayer) -> Image
         with memory.open(**profile, transform=transform) as target:
             target.write(pixels)
         png = bytes(memory.read())
-    right, bottom = transform * (width, height)
+    right, bottom = transform @ (width, height)
     return Image(png, (transform.c, bottom, right, transform.f))

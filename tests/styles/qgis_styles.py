@@ -6,14 +6,15 @@ Argument: a JSON file with ``features`` (QML, GeoJSON, attribute, values), ``ras
 
 import json
 import sys
+from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
     QgsExpression,
     QgsExpressionContext,
     QgsFeature,
-    QgsFields,
     QgsField,
+    QgsFields,
     QgsMapBoxGlStyleConversionContext,
     QgsMapBoxGlStyleConverter,
     QgsRasterLayer,
@@ -86,7 +87,7 @@ def tile_style(job):
 
 application = QgsApplication([], False)
 application.initQgis()
-with open(sys.argv[1], encoding="utf-8") as file:
+with Path(sys.argv[1]).open(encoding="utf-8") as file:
     jobs = json.load(file)
 answer = {
     "features": [feature_style(job) for job in jobs["features"]],
