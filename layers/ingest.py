@@ -91,7 +91,7 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
         received = {source.id: deliveries_of(source, city, home) for source in city.sources}
         key = ingest_key(city, received)
         stage = Stage(home, STEP, key)
-        if stage.complete and _layers_are_whole(city, home):
+        if stage.complete and _layers_are_of(key, city, home):
             stage.point()
             tell("rien de nouveau / nothing new", 1.0)
             return StepReport(STEP, key, skipped=True, seconds=time.perf_counter() - began, figures=stage.figures())
@@ -101,7 +101,7 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
             outcomes.append(_take(source, received[source.id], city, home))
         tell("zones, terre / zones, land", 0.8)
         geography = build_geography(city, {o.source.id: o.folded.records for o in outcomes})
-        figures = _write(city, home, outcomes, geography)
+        figures = _write(city, home, outcomes, geography, key)
         if not stage.complete:
             folder = stage.begin()
             write_catalogue(
@@ -130,9 +130,11 @@ def _city_part(city: City) -> dict[str, Any]:
     return document
 
 
-def _layers_are_whole(city: City, home: Home) -> bool:
+def _layers_are_of(key: str, city: City, home: Home) -> bool:
+    """Whether every layer was made by this ingestion: the key may be an earlier one that comes back."""
     names = {source.layer for source in city.sources} | {f"zones_{level.id}" for level in city.zones} | {"land"}
-    return all(layer_table(home, name).exists() for name in names)
+    versions = [layer_table(home, name).latest() for name in names]
+    return all(version is not None and version.inputs.get(STEP) == key for version in versions)
 
 
 def _take(source: Source, received: list[Received], city: City, home: Home) -> Outcome:
@@ -215,9 +217,9 @@ def _reject_table(issues: Issues, delivery: Delivery, source: Source, one: Recei
     return pa.table(columns, schema=REJECT_SCHEMA).sort_by([("row", "ascending"), ("field", "ascending")])
 
 
-def _write(city: City, home: Home, outcomes: list[Outcome], geography: Geography) -> dict[str, Figure]:
+def _write(city: City, home: Home, outcomes: list[Outcome], geography: Geography, key: str) -> dict[str, Figure]:
     """Commit rejects, then zones and land, then records: a reader between two commits sees whole tables."""
-    inputs = {"city": digest_json(_city_part(city))}
+    inputs = {STEP: key}
     for outcome in outcomes:
         for number, one in enumerate(outcome.received, start=1):
             inputs[f"deliveries/{outcome.source.id}/{number:04d}"] = one.digest
@@ -226,7 +228,7 @@ def _write(city: City, home: Home, outcomes: list[Outcome], geography: Geography
         table = parts or {None: REJECT_SCHEMA.empty_table()}
         reject_table(home, outcome.source.id).commit(table, inputs=by, sort_by=["delivery", "row", "field", "reason"])
     metric_crs = city.city.metric_crs
-    derived = inputs if city.land.hull or any(level.thiessen for level in city.zones) else {"city": inputs["city"]}
+    derived = inputs if city.land.hull or any(level.thiessen for level in city.zones) else {STEP: key}
     for level, zones in geography.zones.items():
         rows = zones.table(metric_crs)
         layer_table(home, f"zones_{level}").commit({None: rows}, inputs=derived, sort_by=["key"])
@@ -245,7 +247,7 @@ def _write_layer(
     mine = [o for o in outcomes if o.source.layer == layer]
     records = pd.concat([o.folded.records for o in mine if len(o.folded.records)] or [mine[0].folded.records])
     rows = layer_rows(layer, records, city, geography)
-    made_from = {"city": inputs["city"]} | {
+    made_from = {STEP: inputs[STEP]} | {
         name: digest for o in mine for name, digest in inputs.items() if name.startswith(f"deliveries/{o.source.id}/")
     }
     parts: dict[str | None, pa.Table] = {None: rows}
