@@ -1,0 +1,284 @@
+"""The whole pipeline: it repeats itself exactly, skips what did not change, and survives being killed at any moment."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+from system.small_city import deliver, make_city
+
+from layers.home import Home
+from layers.runs import RunManifest, list_runs, open_run
+from ogc_server.app import create_app
+from ogc_server.settings import Settings
+
+PROJECT = Path(__file__).resolve().parents[2]
+SAMPLE_CITY = PROJECT / "data_samples" / "marseille"
+SEED = 20260101
+TIMEOUT_S = 600
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("pipeline")]
+
+DIES_AFTER_A_RENAME = """
+import os, signal, sys
+left = int(sys.argv[1])
+def counted(rename):
+    def call(*arguments, **options):
+        global left
+        result = rename(*arguments, **options)
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    return call
+os.rename, os.replace = counted(os.rename), counted(os.replace)
+import calanque
+calanque.app(["build", "--city", sys.argv[2]])
+"""
+
+
+@dataclass
+class Pipeline:
+    """A city folder and a home folder, and the command line over them."""
+
+    city: Path
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    sessions: list[int] = field(default_factory=list)
+    whole_build_s: float = 0.0
+    """How long the first build took."""
+
+    def _start(self, *command: str) -> subprocess.Popen[str]:
+        env = os.environ | {"CALANQUE_HOME": str(self.home)} | self.environment
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=PROJECT, env=env, text=True, start_new_session=True, **pipes
+        )
+        self.sessions.append(process.pid)
+        return process
+
+    def build(self) -> dict[str, Any]:
+        """Build, and return the summary."""
+        started = time.monotonic()
+        process = self._start("-m", "calanque", "build", "--json", "--city", str(self.city))
+        said, _ = process.communicate(timeout=TIMEOUT_S)
+        self.whole_build_s = self.whole_build_s or time.monotonic() - started
+        assert process.returncode == 0, said
+        return json.loads(said)
+
+    def killed_after(self, seconds: float) -> bool:
+        """Build and kill -9 the process after some time; tell whether that was before its end."""
+        process = self._start("-m", "calanque", "build", "--city", str(self.city))
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=TIMEOUT_S)
+        return process.returncode == -signal.SIGKILL
+
+    def killed_after_rename(self, number: int) -> bool:
+        """Build in a process that kills itself after its n-th rename; tell whether there was such a rename."""
+        process = self._start("-c", DIES_AFTER_A_RENAME, str(number), str(self.city))
+        process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode in {0, -signal.SIGKILL}
+        return process.returncode == -signal.SIGKILL
+
+    def manifest(self) -> RunManifest:
+        return open_run(Home(self.home)).manifest
+
+    def bytes_of_run(self) -> dict[str, str]:
+        """Digest of every file of the run that is served."""
+        return file_digests(Home(self.home).current.resolve())
+
+    def answers(self) -> dict[str, Any]:
+        """What a client reads now."""
+        app = create_app(Settings(home=self.home))
+        with TestClient(app, base_url="http://127.0.0.1:8010") as client:
+            got = {
+                path: client.get(path)
+                for path in (
+                    "/collections/incidents/items?f=json&limit=1000",
+                    "/collections/hotspots/items?f=json&limit=1000",
+                    "/collections/quartiers/items?f=json",
+                )
+            }
+        assert {path: response.status_code for path, response in got.items()} == dict.fromkeys(got, 200)
+        return {path: {k: v for k, v in r.json().items() if k != "timeStamp"} for path, r in got.items()}
+
+    def end(self) -> None:
+        """End what a killed build may have left running: its own sessions only."""
+        for session in self.sessions:
+            try:
+                os.killpg(session, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
+    return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def content(manifest: RunManifest) -> dict[str, Any]:
+    """A manifest without its side note."""
+    return manifest.model_dump(mode="json", exclude={"built_at"})
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """A small city, built once. Read only."""
+    folder = tmp_path_factory.mktemp("built")
+    pipeline = Pipeline(make_city(folder / "city"), folder / "home")
+    pipeline.build()
+    yield pipeline
+    pipeline.end()
+
+
+@pytest.fixture(scope="module")
+def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
+    """The same city with a second delivery, elsewhere, under another clock, built in one go. Read only."""
+    folder = tmp_path_factory.mktemp("later")
+    city = make_city(folder / "elsewhere" / "city")
+    deliver(city, number=2, records=600, seed=1)
+    pipeline = Pipeline(city, folder / "home of another name", {"TZ": "Pacific/Auckland", "LC_ALL": "C"})
+    pipeline.build()
+    yield pipeline
+    pipeline.end()
+
+
+@pytest.fixture
+def interrupted(built: Pipeline, tmp_path: Path) -> Iterator[Pipeline]:
+    """A built home whose city has received a delivery: the next build has everything to do."""
+    shutil.copytree(built.home, tmp_path / "home", symlinks=True)
+    shutil.copytree(built.city, tmp_path / "city")
+    deliver(tmp_path / "city", number=2, records=600, seed=1)
+    pipeline = Pipeline(tmp_path / "city", tmp_path / "home")
+    yield pipeline
+    pipeline.end()
+
+
+def assert_old_or_new(pipeline: Pipeline, old: Pipeline, new: Pipeline) -> str:
+    """The run that is served is the old one, byte for byte, or the new one, whole; nothing between."""
+    manifest = pipeline.manifest()
+    if manifest.run_id == old.manifest().run_id:
+        assert pipeline.bytes_of_run() == old.bytes_of_run()
+        return "old"
+    assert content(manifest) == content(new.manifest())
+    return "new"
+
+
+def test_building_twice_changes_nothing(built: Pipeline):
+    before = file_digests(built.home)
+    links = Home(built.home).current.readlink()
+    again = built.build()
+    assert [step["skipped"] for step in again["steps"]] == [True] * 5
+    changed = {path for path, digest in file_digests(built.home).items() if before.get(path) != digest}
+    assert {
+        path for path in changed | (before.keys() - file_digests(built.home).keys()) if "state/" not in path
+    } == set()
+    assert Home(built.home).current.readlink() == links
+
+
+def test_the_summary_tells_the_run_that_is_served(built: Pipeline):
+    summary = built.build()
+    assert [step["step"] for step in summary["steps"]] == ["ingest", "index", "analyse", "surfaces", "publish"]
+    assert summary["city"] == "petite"
+    assert summary["run"] == built.manifest().run_id
+
+
+def test_an_empty_layer_is_no_collection(built: Pipeline):
+    """The small city has incidents only."""
+    families = {product.spec.family for product in built.manifest().products}
+    assert families == {"incidents", "quartiers", "hex_incidents", "hotspots", "risk_density"}
+
+
+def test_another_folder_clock_and_locale_give_the_same_run(built: Pipeline, later: Pipeline, interrupted: Pipeline):
+    """One build in two goes, one in one go on the other side of the date line: the same run id and digests."""
+    assert later.manifest().run_id != built.manifest().run_id
+    interrupted.build()
+    assert content(interrupted.manifest()) == content(later.manifest())
+    assert interrupted.answers() == later.answers()
+
+
+def test_killed_builds_leave_the_previous_run_and_the_next_build_completes(
+    built: Pipeline, later: Pipeline, interrupted: Pipeline
+):
+    """Three kills in a row, at random moments of what is left to do."""
+    answers = built.answers()
+    rng = random.Random(SEED)
+    kills = 0
+    for _ in range(3):
+        killed = interrupted.killed_after(later.whole_build_s * rng.uniform(0.2, 0.9))
+        kills += killed
+        if assert_old_or_new(interrupted, built, later) == "old":
+            assert killed
+            assert interrupted.answers() == answers
+    assert kills
+    interrupted.build()
+    assert content(interrupted.manifest()) == content(later.manifest())
+    assert interrupted.answers() == later.answers()
+    assert [p.name for p in (interrupted.home / "runs").iterdir() if p.name.startswith(".")] == []
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("point", range(20))
+def test_killed_at_a_random_point(point: int, built: Pipeline, later: Pipeline, interrupted: Pipeline):
+    rng = random.Random(f"{SEED}-{point}")
+    interrupted.killed_after(later.whole_build_s * rng.uniform(0.05, 1))
+    if assert_old_or_new(interrupted, built, later) == "old":
+        assert interrupted.answers() == built.answers()
+    interrupted.build()
+    assert content(interrupted.manifest()) == content(later.manifest())
+
+
+@pytest.mark.prove
+def test_killed_after_every_rename(built: Pipeline, later: Pipeline, tmp_path: Path):
+    """Kill number n, a whole build, kill number n + 1 … until a build has no more renames."""
+    seen = []
+    for number in range(1, 1000):
+        folder = tmp_path / str(number)
+        shutil.copytree(built.home, folder / "home", symlinks=True)
+        shutil.copytree(built.city, folder / "city")
+        deliver(folder / "city", number=2, records=600, seed=1)
+        pipeline = Pipeline(folder / "city", folder / "home")
+        try:
+            killed = pipeline.killed_after_rename(number)
+            seen.append(assert_old_or_new(pipeline, built, later))
+            pipeline.build()
+            assert content(pipeline.manifest()) == content(later.manifest()), f"after rename {number}"
+        finally:
+            pipeline.end()
+            shutil.rmtree(folder)
+        if not killed:
+            break
+    assert len(seen) > 5  # the builds did rename: tables, stages, a run, the link
+    assert seen[0] == "old"
+    assert seen[-1] == "new"
+    assert seen == sorted(seen, key=["old", "new"].index)  # one switch, and no way back
+
+
+@pytest.mark.prove
+def test_the_sample_builds_within_two_minutes_and_again_within_ten_seconds(tmp_path: Path):
+    pipeline = Pipeline(SAMPLE_CITY, tmp_path / "home")
+    started = time.monotonic()
+    pipeline.build()
+    first_s = time.monotonic() - started
+    started = time.monotonic()
+    again = pipeline.build()
+    second_s = time.monotonic() - started
+    print(f"first build {first_s:.1f} s, second {second_s:.1f} s")
+    assert [step["skipped"] for step in again["steps"]] == [True] * 5
+    assert len(list_runs(Home(pipeline.home))) == 1
+    assert first_s < 120
+    assert second_s < 10
+    pipeline.end()
