@@ -37,14 +37,14 @@ def _answer(
     """Answer a document that depends on the run alone; its bytes are kept after the first time."""
     values = strict(request.query_params)
     chosen = encoding(values, request.headers.get("accept"), offered=types)
-    key = (request.url.path, context.root, context.language, chosen)
-    body = context.served.documents.get(key)
-    if body is None:
+
+    def body() -> bytes:
         document = make(chosen)
-        body = draw(context, document) if chosen == "html" else dump(document)
-        context.served.documents[key] = body
+        return draw(context, document) if chosen == "html" else dump(document)
+
+    key = (request.url.path, context.root, context.language, chosen)
     media = HTML if chosen == "html" else types[chosen]
-    return context.answer(body, request, media_type=media)
+    return context.answer(context.served.document(key, body), request, media_type=media)
 
 
 def landing(context: Context, request: Request) -> Response:

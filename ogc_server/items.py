@@ -18,7 +18,7 @@ from ogc_server.feature_query import RESERVED, read_query
 from ogc_server.features import FeatureRow, Page, read_item, read_page
 from ogc_server.html import item_page, items_page
 from ogc_server.links import Link, link, self_and_alternates
-from ogc_server.parameters import DOCUMENT, encoding, strict
+from ogc_server.parameters import DOCUMENT, encoding, is_text, strict
 from ogc_server.protocol import ITEM_TYPES
 from ogc_server.responses import GEOJSON, HTML, JSON, dump
 from ogc_server.systems import chosen_system
@@ -65,7 +65,7 @@ def item(context: Context, request: Request) -> Response:
     chosen = encoding(values, request.headers.get("accept"), offered=ITEM_TYPES)
     system = chosen_system(values, "crs", collection.systems)
     identifier = request.path_params["item_id"]
-    row = read_item(collection, identifier, system) if identifier.isprintable() else None
+    row = read_item(collection, identifier, system) if is_text(identifier) else None
     if row is None:
         raise not_found("cet objet n’existe pas.", "there is no such feature.")
     url = f"{context.root}/collections/{collection.id}/items/{quote(row.id, safe='')}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Mapping
 from typing import Final
 
@@ -54,12 +55,15 @@ def strict(query: QueryParams, *, known: Collection[str] = DOCUMENT) -> dict[str
             )
         if name in values:
             raise bad_parameter(name, "donné plusieurs fois.", "given several times.")
-        if any(not c.isprintable() for c in value):
-            raise bad_parameter(
-                name, "contient un caractère non imprimable.", "contains a character that is not printable."
-            )
+        if not is_text(value):
+            raise bad_parameter(name, "contient un caractère de contrôle.", "contains a control character.")
         values[name] = value
     return values
+
+
+def is_text(value: str) -> bool:
+    """Tell whether a value may be a text of the data: no control characters (PostgreSQL refuses NUL) but new lines."""
+    return not any(unicodedata.category(c) in {"Cc", "Cs"} and c not in "\t\n\r" for c in value)
 
 
 def integer(values: Parameters, name: str, *, default: int, low: int, high: int | None = None) -> int:

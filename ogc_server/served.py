@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -41,6 +41,7 @@ _EXTENT_MARGIN_DEG: Final = 0.02
 """Declared extents are larger than the data: clients move their corners into other systems."""
 _RETRY_S: Final = 5.0
 _ROOTS_KEPT: Final = 16
+_DOCUMENTS_KEPT: Final = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,8 @@ class Served:
     identity: str
     settings: Settings
     _apis: dict[str, API] = field(default_factory=dict)
-    documents: dict[tuple[str, ...], bytes] = field(default_factory=dict)
-    """Documents that depend on the run alone, as they were sent the first time."""
+    _documents: dict[tuple[str, ...], bytes] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def map_context(self) -> MapContext:
@@ -87,23 +88,36 @@ class Served:
 
     def api(self, root: str) -> API:
         """Return the pygeoapi object whose links start with ``root``."""
-        if root not in self._apis:
-            openapi = openapi_document(
-                list(self.collections.values()),
-                title=self.title,
-                description=self.description,
-                version=self.run.manifest.run_id,
-                server_url=root,
-                settings=self.settings,
-            )
-            configuration = pygeoapi_configuration(
-                self.collections, title=self.title, description=self.description, root=root, settings=self.settings
-            )
-            while len(self._apis) >= _ROOTS_KEPT:  # loopback names and ports are few, but a client chooses them
-                self._apis.pop(next(iter(self._apis)))
-                self.documents.clear()
-            self._apis[root] = build_api(configuration, openapi)
+        with self._lock:
+            return self._apis.get(root) or self._build_api(root)
+
+    def _build_api(self, root: str) -> API:
+        found = list(self.collections.values())
+        openapi = openapi_document(
+            found,
+            title=self.title,
+            description=self.description,
+            version=self.run.manifest.run_id,
+            server_url=root,
+            settings=self.settings,
+        )
+        configuration = pygeoapi_configuration(
+            self.collections, title=self.title, description=self.description, root=root, settings=self.settings
+        )
+        if len(self._apis) >= _ROOTS_KEPT:  # loopback names and ports are few, but a client chooses them
+            self._apis.clear()
+        self._apis[root] = build_api(configuration, openapi)
         return self._apis[root]
+
+    def document(self, key: tuple[str, ...], make: Callable[[], bytes]) -> bytes:
+        """Return a document that depends on the run alone, made once."""
+        body = self._documents.get(key)
+        if body is None:
+            body = make()
+            if len(self._documents) >= _DOCUMENTS_KEPT:
+                self._documents.clear()
+            self._documents[key] = body
+        return body
 
 
 class Runs:

@@ -69,7 +69,9 @@ def test_a_date_covers_its_whole_day():
     assert high == dt.datetime(2024, 5, 1, 23, 59, 59, 999_999, UTC)
 
 
-@pytest.mark.parametrize("text", ["../2024-05-01T00:00:00Z", "/2024-05-01T00:00:00Z", "0000-01-01T00:00:00Z/2024-05-01T00:00:00Z"])
+@pytest.mark.parametrize(
+    "text", ["../2024-05-01T00:00:00Z", "/2024-05-01T00:00:00Z", "0000-01-01T00:00:00Z/2024-05-01T00:00:00Z"]
+)
 def test_open_starts_and_the_dummy_bound_of_qgis(text):
     assert interval({"datetime": text}) == (None, dt.datetime(2024, 5, 1, tzinfo=UTC))
 
@@ -82,7 +84,16 @@ def test_the_far_end_that_qgis_sends():
 
 @pytest.mark.parametrize(
     "text",
-    ["yesterday", "2024-13-01", "2024-02-30", "2024-05-01T25:00:00Z", "2024/05/01", "2024-05-02/2024-05-01", "", "2024-05-01T00:00"],
+    [
+        "yesterday",
+        "2024-13-01",
+        "2024-02-30",
+        "2024-05-01T25:00:00Z",
+        "2024/05/01",
+        "2024-05-02/2024-05-01",
+        "",
+        "2024-05-01T00:00",
+    ],
 )
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(OgcError) as caught:

@@ -34,7 +34,16 @@ def test_loopback_names_are_served(client, host):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8010", "127.0.0.1:80@evil.example", "10.0.0.1", "[::1", "", "localhost:x"],
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8010",
+        "127.0.0.1:80@evil.example",
+        "10.0.0.1",
+        "[::1",
+        "",
+        "localhost:x",
+    ],
 )
 def test_any_other_host_is_misdirected(client, host):
     answer = client.get("/", headers={"host": host})
@@ -42,7 +51,9 @@ def test_any_other_host_is_misdirected(client, host):
     assert answer.json()["code"] == "MisdirectedRequest"
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1.evil.example:8010"])
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "http://127.0.0.1:9999", "http://127.0.0.1.evil.example:8010"]
+)
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_writing_from_another_origin_is_forbidden(client, method, origin):
     assert client.request(method, "/", headers={"origin": origin}).status_code == 403
@@ -89,7 +100,9 @@ def test_loopback_addresses_and_names():
     assert host_name("localhost:80") == "localhost"
 
 
-@pytest.mark.parametrize("url", ["carte.example", "ftp://carte.example", "https://carte.example/?a=1", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "url", ["carte.example", "ftp://carte.example", "https://carte.example/?a=1", "javascript:alert(1)"]
+)
 def test_a_public_url_is_absolute(url):
     with pytest.raises(ValidationError, match="public_url"):
         Settings(public_url=url)

@@ -35,7 +35,10 @@ def test_a_system_with_northing_first_is_not_offered():
         ({"bbox": "5,43,6,44"}, Box((5, 43, 6, 44), metric=False)),
         ({"bbox": "43,5,44,6", "bbox-crs": WGS84}, Box((5, 43, 6, 44), metric=False)),
         ({"bbox": "5,43,-10,6,44,99"}, Box((5, 43, 6, 44), metric=False)),
-        ({"bbox": "890000,6240000,900000,6250000", "bbox-crs": LAMBERT}, Box((890000, 6240000, 900000, 6250000), metric=True)),
+        (
+            {"bbox": "890000,6240000,900000,6250000", "bbox-crs": LAMBERT},
+            Box((890000, 6240000, 900000, 6250000), metric=True),
+        ),
         ({"bbox": "5,43,6,44", "bbox-crs": "[OGC:CRS84]"}, Box((5, 43, 6, 44), metric=False)),
     ],
 )
@@ -45,7 +48,10 @@ def test_rectangles_in_their_own_axes(values, expected):
 
 def test_a_rectangle_across_the_antimeridian_is_two():
     # RFC 7946, 5.2: Fiji
-    assert [b.bounds for b in boxes({"bbox": "177,-20,-178,-16"}, SYSTEMS)] == [(177, -20, 180, -16), (-180, -20, -178, -16)]
+    assert [b.bounds for b in boxes({"bbox": "177,-20,-178,-16"}, SYSTEMS)] == [
+        (177, -20, 180, -16),
+        (-180, -20, -178, -16),
+    ]
 
 
 @given(st.floats(-170, 170), st.floats(-80, 80), st.floats(0.001, 5), st.floats(0.001, 4))
