@@ -22,8 +22,8 @@ from layers.steps import Figure, ProgressCallback, no_progress
 from ogc_server.publication.files import write_embedded_store, write_geoparquet
 from ogc_server.publication.identity import RunIdentity
 from ogc_server.publication.rows import Rows, prepare
+from ogc_server.publication.tiles import bake, family_layers
 from ogc_server.stores.store import STORE_FILE
-from ogc_server.tiles_baking import bake, family_layers
 from styles.catalogue import styles_for
 from styles.files import write_styles
 from styles.model import Style
@@ -130,6 +130,8 @@ def _write_store(building: _Building) -> None:
 
 
 def _write_tiles(building: _Building, styles: Sequence[Style]) -> None:
+    digests = {(form, p.spec.id): file.digest for p in building.products for form, file in p.forms.items()}
+    baked: dict[object, Path] = {}
     families: dict[tuple[Form, str], list[Rows]] = defaultdict(list)
     for rows in building.rows:
         families[rows.form, rows.spec.family].append(rows)
@@ -139,8 +141,16 @@ def _write_tiles(building: _Building, styles: Sequence[Style]) -> None:
             continue  # no row has a position
         drawn = {s.attribute for s in styles if s.form == form and s.family == family and s.attribute}
         place = f"tiles/{form}/{family}.pmtiles"
-        bake(layers, building.folder / place, attributes=drawn)
-        building.files[f"tiles/{form}/{family}"] = RunFile(path=place, digest=digest_file(building.folder / place))
+        path = building.folder / place
+        # the forms of a zone level are the same rows: they are baked once
+        same = (family, frozenset(drawn), tuple(digests[form, layer.rows.spec.id] for layer in layers))
+        if same in baked:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(baked[same], path)
+        else:
+            bake(layers, path, attributes=drawn)
+            baked[same] = path
+        building.files[f"tiles/{form}/{family}"] = RunFile(path=place, digest=digest_file(path))
 
 
 def _raster_values(products: Sequence[Product]) -> dict[str, dict[str, NDArray[np.floating]]]:

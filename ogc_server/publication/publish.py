@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from layers.city import City
 from layers.errors import RunError
 from layers.home import Home, writing
+from layers.record_products import record_products
 from layers.runs import Run, open_run, switch_current
 from layers.steps import Figure, ProgressCallback, StepReport, no_progress
 from ogc_server.publication.assembly import assemble
@@ -53,8 +54,6 @@ def publish(
         run = _whole_run(home, identity.run_id)
         skipped = run is not None
         if run is None:
-            from layers.record_products import record_products  # noqa: PLC0415
-
             products = [*record_products(city, home), *staged_products(stages)]
             run = assemble(products, city, home, identity=identity, figures=record_figures(home), progress=tell)
         if url is not None:

@@ -18,8 +18,8 @@ from layers.products import Form, Product
 from layers.runs import Run
 from ogc_server.archives import TileArchive
 from ogc_server.publication.rows import Rows, prepare
+from ogc_server.publication.tiles import THINNED_ABOVE_ROWS, WHOLE_FROM_ZOOM, bake, family_layers
 from ogc_server.stores import Store
-from ogc_server.tiles_baking import THINNED_ABOVE_ROWS, WHOLE_FROM_ZOOM, bake, family_layers
 
 LAST_ZOOM = 15
 
