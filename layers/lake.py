@@ -72,7 +72,7 @@ class LakeTable:
     def __init__(self, root: str | Path, name: str, filesystem: pafs.FileSystem | None = None) -> None:
         self.filesystem: pafs.FileSystem = filesystem or pafs.LocalFileSystem()
         self.name = name
-        self.folder = f"{str(root).rstrip('/')}/{name}"
+        self.folder = f"{str(root).rstrip('/')}/{name}" if str(root) else name
 
     def __repr__(self) -> str:
         version = self.latest()

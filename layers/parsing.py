@@ -18,6 +18,8 @@ FIRST_YEAR, LAST_YEAR = 1900, 2199
 """Years that a record may speak of; others are slips of the pen (0204 for 2024)."""
 
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_BLANKS = r"[ \x{00A0}\x{202F}]"
+_GROUPED = rf"^[+-]?\d{{1,3}}({_BLANKS}\d{{3}})+([.,]\d*)?$"
 _ISO_DATE = r"^\d{4}-\d{2}-\d{2}$"
 _ISO_LOCAL = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}([.,]\d{1,9})?)?)?$"
 _ISO_OFFSET = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}(:\d{2}(:\d{2}(\.\d{1,9})?)?)? ?(Z|z|[+-]\d{2}(:?\d{2})?)$"
@@ -63,14 +65,15 @@ def parse_numbers(column: pa.Array, *, decimal: Literal[".", ","] = ".") -> Numb
     column
         Numbers, or text in which ``decimal`` separates the fraction and blanks (also narrow or no-break) group digits.
     decimal
-        Decimal separator of text.
+        Decimal separator of text. A point is always one: cells of a spreadsheet have it whatever is declared.
     """
     if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
         values = column.cast(pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64, copy=True)
         given = column.is_valid().to_numpy(zero_copy_only=False)
         return Numbers(np.where(np.isfinite(values), values, np.nan), given & ~np.isfinite(values))
     text = as_text(column)
-    plain = pc.replace_substring_regex(text, r"(\d)[ \x{00A0}\x{202F}](\d{3})", r"\1\2")
+    grouped = pc.match_substring_regex(text, _GROUPED)
+    plain = pc.if_else(grouped, pc.replace_substring_regex(text, _BLANKS, ""), text)
     if decimal == ",":
         plain = pc.replace_substring(plain, ",", ".")
     good = pc.fill_null(pc.match_substring_regex(plain, _NUMBER), False)
