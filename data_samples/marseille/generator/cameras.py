@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,9 @@ def _camera(xy: FloatArray, rng: np.random.Generator, *, planned: bool) -> tuple
     direction = 0.0 if ptz else float(rng.integers(0, 360))
     reach = float(rng.choice([150, 200, 250] if ptz else [60, 80, 120]))
     view = 360.0 if ptz else float(rng.choice([60, 90, 120]))
-    since = np.datetime64(p.START) + int(rng.integers(-1500, p.DAYS - 60))
+    since = p.START + dt.timedelta(days=int(rng.integers(-1500, p.DAYS - 60)))
     retired = rng.random() < 0.06
-    until = np.datetime64(p.END) - int(rng.integers(0, 50))
+    until = p.END - dt.timedelta(days=int(rng.integers(0, 50)))
     dates = ("", "") if planned else (str(since), str(until) if retired else "")
     kind = "ptz" if ptz else "fixed"
     status = "planned" if planned else "installed"

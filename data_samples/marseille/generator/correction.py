@@ -32,7 +32,7 @@ def first_state(final: pd.DataFrame, streams: Streams) -> tuple[pd.DataFrame, pd
     """
     rng = streams.of("correction")
     ordinary = (final["kind"] == "original") & ~final["label"].str.startswith(("scheme", "control", "clock-change"))
-    ordinary &= ~final["incident"].duplicated(keep=False)
+    ordinary &= ~final["has_copy"]
     coded = np.flatnonzero(ordinary & final["code"].isin(list(WRONG_CODE)))
     third = p.CHANGED_ROWS // 3
     code_rows = np.sort(rng.choice(coded, third, replace=False))

@@ -144,7 +144,7 @@ def write_parquet(path: Path, table: pa.Table, *, geometry: str | None = None, c
         column = {"encoding": "WKB", "geometry_types": [], "crs": json.loads(pyproj.CRS(crs).to_json())}
         document = {"version": "1.1.0", "primary_column": geometry, "columns": {geometry: column}}
         table = table.replace_schema_metadata({"geo": json.dumps(document, separators=(",", ":"))})
-    pq.write_table(table, path, compression="none", store_schema=geometry is None)
+    pq.write_table(table, path, compression="none")
 
 
 def local_clock(minutes: np.ndarray[Any, Any], start: str, pattern: str) -> list[str]:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,10 @@ def _csv(path: Path) -> str:
 
 
 def _xlsx(path: Path) -> str:
-    sheet = openpyxl.load_workbook(path, read_only=True).worksheets[0]
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(sheet.iter_rows(max_row=ROWS + 1, values_only=True))
+    with closing(openpyxl.load_workbook(path, read_only=True)) as workbook:
+        rows = workbook.worksheets[0].iter_rows(max_row=ROWS + 1, values_only=True)
+        csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 

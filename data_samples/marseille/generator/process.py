@@ -211,7 +211,10 @@ def _set_instants(incidents: pd.DataFrame, streams: Streams) -> None:
             code[rows] = np.array([c for _, c, _ in category.codes], dtype=object)[which]
     incidents["source"], incidents["code"] = source, code
     naive = np.isin(source.astype(str), NAIVE_SOURCES)
-    incidents["second_pass"] = (rng.random(len(incidents)) < 0.5) & ~naive
+    second = rng.random(len(incidents)) < 0.5
+    planted = np.flatnonzero(((incidents["label"] == "clock-change").to_numpy()) & ~naive)
+    second[planted] = np.arange(len(planted)) % 2 == 1
+    incidents["second_pass"] = second & ~naive
     day, hour = incidents["day"].to_numpy(), incidents["hour"].to_numpy()
     offset = utc_offset_hours(day, hour, second_pass=incidents["second_pass"].to_numpy())
     minutes = day * 1440 + hour * 60 + incidents["minute"].to_numpy() - offset * 60

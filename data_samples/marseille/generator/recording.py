@@ -11,7 +11,7 @@ import pandas as pd
 import shapely
 
 from data_samples.marseille.generator import parameters as p
-from data_samples.marseille.generator.process import NAIVE_SOURCES, Simulation
+from data_samples.marseille.generator.process import Simulation
 from data_samples.marseille.generator.randomness import BoolArray, Streams, pick, put
 
 PREFIX = {p.MC: "MC", p.VF: "V", p.AM: "AM", p.CSU: ""}
@@ -33,7 +33,7 @@ def record(simulation: Simulation) -> pd.DataFrame:
         The incidents' columns, and: incident (row of the true incident), kind (``original``, ``exact_duplicate``,
         ``near_duplicate``), duplicate_of (record id), record_id, start_minute and end_minute (local minutes since the
         start, end −1 when the time is known), rx_m, ry_m (recorded position, NaN without coordinates), precision_m,
-        severity (0 when unknown), provenance, has_address. Sorted by source and record id.
+        severity (0 when unknown), provenance, has_address, has_copy. Sorted by source and record id.
     """
     streams = Streams(simulation.seed)
     records = simulation.incidents.copy()
@@ -164,5 +164,5 @@ def _identified(records: pd.DataFrame) -> pd.DataFrame:
     records["duplicate_of_source"] = ""
     records.loc[copies, "duplicate_of"] = records.loc[copies, "incident"].map(originals["record_id"])
     records.loc[copies, "duplicate_of_source"] = records.loc[copies, "incident"].map(originals["source"])
-    records["naive_clock"] = records["source"].isin(NAIVE_SOURCES)
+    records["has_copy"] = records["incident"].duplicated(keep=False)
     return records.drop(columns="rank").reset_index(drop=True)
