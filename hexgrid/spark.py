@@ -66,7 +66,7 @@ def spark_session(*, time_zone: str = "UTC", short: bool = False) -> Iterator[Sp
     -----
     ``CALANQUE_SPARK_MASTER`` names the master (default ``local[*]``: all cores of this machine, on loopback only),
     ``CALANQUE_SPARK_MEMORY`` the driver's memory (default ``2g``). Everything else follows Spark's own configuration
-    (``SPARK_CONF_DIR``, ``spark-defaults.conf``).
+    (``SPARK_CONF_DIR``, ``spark-defaults.conf``; ``SPARK_LOCAL_DIRS`` for what does not fit in memory).
     """
     running = SparkSession.getActiveSession()
     if running is not None:

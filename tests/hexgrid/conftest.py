@@ -26,7 +26,7 @@ def spark() -> Iterator[SparkSession]:
     """One Spark for the whole test session; every index that runs in this process uses it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CALANQUE_SPARK_MASTER", "local[2]")
-        with spark_session() as session:
+        with spark_session(short=True) as session:
             yield session
 
 

@@ -226,7 +226,9 @@ def test_the_same_cube_under_another_machine_time_zone_and_the_packaged_java(tmp
         "TZ": "Pacific/Auckland",
         "PATH": without_java(tmp_path / "bin"),
         "CALANQUE_SPARK_MASTER": "local[2]",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
+        "PYTHONPATH": os.pathsep.join(
+            filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
+        ),
     }
     command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent), str(tmp_path / "home"), json.dumps(TABLES)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)

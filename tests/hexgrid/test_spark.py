@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hexgrid import java
 from hexgrid.errors import SparkUnavailableError
 from hexgrid.spark import one_row_job
 
+PROJECT = Path(__file__).resolve().parents[2]
 SETTINGS = """    java.home = {home}
     java.specification.version = {version}
 openjdk version "whatever"
@@ -102,3 +105,17 @@ def test_the_session_is_quiet_local_and_in_the_zone_asked_for(spark: SparkSessio
     port = int(spark.conf.get("spark.driver.port"))
     with socket.create_connection(("127.0.0.1", port), timeout=5):
         pass
+
+
+def test_a_master_that_does_not_exist_is_told_with_what_spark_said():
+    """In a process of its own: a session that runs here would be used instead."""
+    code = "from hexgrid.errors import SparkUnavailableError\nfrom hexgrid.spark import one_row_job\n"
+    code += "try:\n    one_row_job()\nexcept SparkUnavailableError as error:\n    print(error)\n"
+    environment = os.environ | {"CALANQUE_SPARK_MASTER": "nowhere", "PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Spark did not start on master 'nowhere'" in done.stdout
+    assert "Master must either be yarn or start with" in done.stdout
+    assert "Java 17" in done.stdout or "Java 2" in done.stdout
