@@ -87,7 +87,7 @@ def analyse_slices(
         If areas are impossible, or too few cells are whole on land.
     """
     # PySAL takes seconds to import, and a build that skips this step must not wait for it.
-    from spatial.moran import global_moran, land_density, local_moran, moran_graph  # noqa: PLC0415
+    from spatial.moran import global_moran, local_moran, moran_graph, standardised_density  # noqa: PLC0415
 
     places = neighbourhoods(adjacency, share_steps(land_area_m2, area_m2))
     land = np.flatnonzero(places.on_land)
@@ -100,7 +100,7 @@ def analyse_slices(
         columns[f"p_{name}"] = numbers(significant(spots.p))
         columns[f"q_{name}"] = numbers(significant(spots.q))
         columns[f"class_{name}"] = labels(spots.codes, CLASSES)
-        values = land_density(count, places.steps, area_m2)[land]
+        values = standardised_density(count[land], places.steps[land])
         shuffles = {"permutations": parameters.permutations, "seed": parameters.seed}
         moran[name] = global_moran(values, graph, **shuffles)
         local = local_moran(values, graph, alpha=parameters.alpha, **shuffles)

@@ -18,15 +18,16 @@ METHOD = Text(
     "cellules de la ville étaient permutées entre elles (convolution de la distribution observée ; les cellules "
     "coupées par le rivage y entrent au prorata de leur surface terrestre, par pas de 5 %). p est bilatérale, q la "
     "corrige pour le nombre de cellules (Benjamini-Hochberg) ; la classe se lit sur q, par thème et par résolution. "
-    "z est le score Gi* d'Ord et Getis, donné à titre descriptif. Indice local de Moran : densité par km² de terre, "
-    "voisines en moyenne, p bilatérale par permutations conditionnelles, q comme ci-dessus. Indice global de Moran : "
-    "voir les paramètres.",
+    "z est le score Gi* d'Ord et Getis, donné à titre descriptif. Indices de Moran : densité sur la terre ferme, "
+    "standardisée (Assunção et Reis), comparée à la moyenne des voisines ; p bilatérale par permutations "
+    "(conditionnelles pour l'indice local), q comme ci-dessus. L'indice global est donné dans les paramètres.",
     en="Hot and cold spots: the total of each cell and its neighbours is compared with its exact distribution if the "
     "city's cells were permuted (convolution of the observed distribution; cells cut by the shore take part according "
     "to their share of land, in steps of 5 %). p is two-sided, q corrects it for the number of cells "
     "(Benjamini-Hochberg); the class is read from q, by theme and resolution. z is the Gi* score of Ord and Getis, "
-    "given as a description. Local Moran: density per km² of land, mean of neighbours, two-sided p from conditional "
-    "permutations, q as above. Global Moran: see the parameters.",
+    "given as a description. Moran's indices: density on land, standardised (Assunção and Reis), compared with the "
+    "mean of the neighbours; two-sided p from permutations (conditional ones for the local index), q as above. The "
+    "global index is given in the parameters.",
 )
 
 REFERENCES = (
@@ -34,6 +35,7 @@ REFERENCES = (
     "Benjamini & Hochberg (1995), Journal of the Royal Statistical Society B 57:289–300",
     "Anselin (1995), Geographical Analysis 27:93–115",
     "Moran (1950), Biometrika 37:17–23",
+    "Assunção & Reis (1999), Statistics in Medicine 18:2147–2162",
     "Rey & Anselin (2007), The Review of Regional Studies 37:5–27 (PySAL)",
 )
 

@@ -20,7 +20,7 @@ from libpysal.graph import Graph
 from hexgrid.cells import neighbour_matrix
 from spatial.classes import LISA_CLASSES
 from spatial.errors import StatisticError
-from spatial.moran import conditional_p, global_moran, land_density, local_moran, moran_graph
+from spatial.moran import conditional_p, global_moran, local_moran, moran_graph, standardised_density
 
 
 def adjacency_of(links: pd.DataFrame, order: list[str]) -> sp.csr_array:
@@ -259,9 +259,32 @@ def test_values_that_are_missing_or_misaligned_are_refused():
         global_moran(np.append(np.arange(127.0), np.nan), graph, permutations=99, seed=1)
 
 
-def test_density_is_per_square_kilometre_of_land():
-    found = land_density(np.array([6, 6, 6, 0]), np.array([20, 10, 1, 0]), np.full(4, 2e6))
-    np.testing.assert_allclose(found, [3, 6, 60, np.nan])
+def test_density_is_standardised_as_by_assuncao_and_reis():
+    """Their formula, term by term: v = a + m/b, m = Σe/Σb, a = Σb(e/b − m)²/Σb − m n/Σb."""
+    counts, steps = np.array([6, 1, 0, 3]), np.array([20, 10, 1, 20])
+    share = steps / 20
+    mean = counts.sum() / share.sum()
+    a = (share * (counts / share - mean) ** 2).sum() / share.sum() - mean * 4 / share.sum()
+    expected = (counts / share - mean) / np.sqrt(a + mean / share)
+    np.testing.assert_allclose(standardised_density(counts, steps), expected, rtol=1e-12)
+    assert (standardised_density(np.zeros(4, dtype=np.int64), steps) == 0).all()
+
+
+def test_null_cities_are_not_called_clustered(land_cells: dict[int, LandCells]):
+    """60 cities of constant intensity on real land: p ≤ 0.05 in 3 of them, give or take (9 or more: P < 0.003)."""
+    cells = land_cells[9]
+    land = np.flatnonzero(cells.places.on_land)
+    steps = cells.places.steps[land]
+    graph = moran_graph(neighbour_matrix(cells.cells)[land][:, land])
+    rng = np.random.default_rng(4)
+    found = []
+    for seed in range(60):
+        values = standardised_density(cells.null_counts(5_000, rng)[land], steps)
+        moran = global_moran(values, graph, permutations=199, seed=seed)
+        assert moran is not None
+        found.append(moran.p <= 0.05)
+        assert (local_moran(values, graph, permutations=999, seed=seed, alpha=0.05).codes == 4).all()
+    assert sum(found) <= 8
 
 
 def test_two_thousand_cells_are_judged_in_a_moment(land_cells: dict[int, LandCells]):
@@ -269,7 +292,7 @@ def test_two_thousand_cells_are_judged_in_a_moment(land_cells: dict[int, LandCel
     cells = land_cells[9]
     rng = np.random.default_rng(1)
     land = np.flatnonzero(cells.places.on_land)
-    density = land_density(cells.null_counts(30_000, rng), cells.places.steps, cells.area_m2)[land]
+    density = standardised_density(cells.null_counts(30_000, rng)[land], cells.places.steps[land])
     near = neighbour_matrix(cells.cells)[land][:, land]
     found = local_moran(density, moran_graph(near), permutations=9_999, seed=1, alpha=0.05)
     assert 0.02 < np.nanmean(found.p <= 0.05) < 0.08
