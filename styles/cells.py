@@ -25,7 +25,8 @@ NULL_CLASS = StyleClass(
     outline=outline_of(NO_DATA),
     pattern=Pattern.HATCH,
 )
-ALL_TITLE = Text(fr="Toutes catégories, hors sensibles", en="All categories, sensitive ones left out")
+ALL_TITLE = Text(fr="Ensemble (hors sensibles)", en="All (sensitive left out)")
+COUNTS = Text(fr="Incidents par cellule", en="Incidents by cell")
 
 
 def theme_title(theme: str, city: City) -> Text:
@@ -111,7 +112,7 @@ def _count_style(members: Sequence[Product], column: Column, form: Form, city: C
         id=column.name,
         family=members[0].spec.family,
         form=form,
-        subject=members[0].spec.title,
+        subject=COUNTS,
         symbol=Symbol.FILL,
         layers=tuple(layers),
         attribute=column.name,

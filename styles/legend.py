@@ -15,6 +15,8 @@ _LINE_PX = 18
 _ROW_PX = 24
 _SWATCH_PX = (26, 16)
 _CHARACTERS = 40
+_LABEL_CHARACTERS = 26
+_LABEL_LINE_PX = 15
 _FONT = "system-ui, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 
 
@@ -54,15 +56,17 @@ def legend_svg(style: Style, collection: str, language: Language) -> str:
     height += 4
     for wanted, count in rows:
         _swatch(root, wanted, style.symbol, height, f"{prefix}-hatch")
-        label = ET.SubElement(root, "text", {"x": str(_SWATCH_PX[0] + 12), "y": str(height + 13)})
-        label.text = wanted.label[language]
+        lines = textwrap.wrap(wanted.label[language], _LABEL_CHARACTERS)
+        for index, line in enumerate(lines):
+            place = {"x": str(_SWATCH_PX[0] + 12), "y": str(height + 13 + index * _LABEL_LINE_PX)}
+            ET.SubElement(root, "text", place).text = line
         if count is not None:
             number = ET.SubElement(
                 root, "text", {"x": str(WIDTH_PX - _MARGIN_PX), "y": str(height + 13), "text-anchor": "end"}
             )
             number.attrib |= {"font-size": "12", "opacity": "0.75"}
             number.text = number_text(count, language)
-        height += _ROW_PX
+        height += _ROW_PX + _LABEL_LINE_PX * (len(lines) - 1)
     for line in textwrap.wrap(_footer(style, layer, language), _CHARACTERS):
         height = _text(root, line, height, size="12")
     root.attrib |= {"viewBox": f"0 0 {WIDTH_PX} {height + 4}", "width": str(WIDTH_PX), "height": str(height + 4)}

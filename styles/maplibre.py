@@ -20,7 +20,7 @@ RASTER_TILES = "/collections/{family}/map/tiles/WebMercatorQuad/{{z}}/{{y}}/{{x}
 MAX_TILE_ZOOM = 15
 """Last zoom that tiles are made for; clients enlarge them beyond."""
 
-POINT_RADIUS_PX = 4
+POINT_RADIUS_PX = 3
 LINE_WIDTH_PX = 1.2
 _FILTER_POLYGON = ["==", "$type", "Polygon"]
 _FILTER_POINT = ["==", "$type", "Point"]
@@ -149,7 +149,7 @@ def _paints(symbol: Symbol, wanted: StyleClass) -> Iterator[tuple[str, str, Json
         "circle-opacity": wanted.opacity,
         "circle-radius": POINT_RADIUS_PX,
         "circle-stroke-color": wanted.outline,
-        "circle-stroke-width": 1,
+        "circle-stroke-width": 0.75,
     }
     match symbol:
         case Symbol.FILL:

@@ -17,6 +17,8 @@ CATEGORY_COLUMNS = {"incidents": "theme", "events": "nature", "cameras": "status
 """Column that tells the records of a layer apart."""
 
 MAX_CATEGORIES = 16
+ZONES = Text(fr="zones", en="zones")
+RECORDS = Text(fr="enregistrements", en="records")
 OTHERS = Text(fr="Autres", en="Others")
 KNOWN_LABELS = {
     "installed": Text(fr="En service", en="Installed"),
@@ -46,7 +48,7 @@ def zone_styles(product: Product, form: Form, city: City) -> list[Style]:
         subject=spec.title,
         symbol=Symbol.LINE,
         layers=(layer,),
-        counted=Text(fr="zones", en="zones"),
+        counted=ZONES,
         note=spec.method,
         attribution=spec.attribution or city.city.attribution,
         default=True,
@@ -78,6 +80,7 @@ def record_styles(product: Product, form: Form, city: City) -> list[Style]:
         symbol=SYMBOLS.get(spec.geometry_type, Symbol.MIXED),
         layers=(layer,),
         attribute=attribute,
+        counted=RECORDS,
         period=_period(table, spec.time_column, city) if times else None,
         note=spec.method,
         attribution=spec.attribution or city.city.attribution,

@@ -16,7 +16,7 @@ from styles.palettes import INK, LAND, mix
 
 WIDTH_UNITS = 4000
 """Width of the drawing; a unit is a few metres, so that coordinates are short whole numbers."""
-_DOT_UNITS = 26
+_DOT_UNITS = 34
 _ZONE_LINE = mix(INK, LAND, 0.45)
 
 Bounds = tuple[float, float, float, float]

@@ -18,7 +18,7 @@ from ogc_server.errors import Language
 from ogc_server.pages import sentences
 from ogc_server.pages.choice import Choice
 from ogc_server.pages.context import MapContext
-from ogc_server.pages.layer_data import masks, metric_geometries, read_band, read_columns
+from ogc_server.pages.layer_data import DrawnLayer, masks, metric_geometries, read_band, read_columns
 from styles.model import Style
 from styles.texts import number_text
 
@@ -78,13 +78,13 @@ def tidy(name: str) -> str:
     return "".join(w if i and w in _PARTICLES else w.capitalize() for i, w in enumerate(words))
 
 
-def findings(context: MapContext, choice: Choice, style: Style, zones: Zones, language: Language) -> Findings:
+def findings(context: MapContext, choice: Choice, drawn: DrawnLayer, zones: Zones, language: Language) -> Findings:
     """Tell what stands out in a layer.
 
     Parameters
     ----------
-    context, choice, style
-        The run, the layer and its style.
+    context, choice, drawn
+        The run, the layer, and what the drawn map shows of it.
     zones
         Zones that name places.
     language
@@ -92,26 +92,27 @@ def findings(context: MapContext, choice: Choice, style: Style, zones: Zones, la
     """
     match choice.subject.grain:
         case Grain.CELL:
-            return _of_cells(context, choice, style, zones, language)
+            return _of_cells(context, drawn, zones, language)
         case Grain.RASTER:
-            return _of_raster(context, style, zones, language)
+            return _of_raster(context, drawn.style, zones, language)
         case Grain.ZONE:
             return _of_zones(context, choice, language)
         case _:
-            return _of_records(context, choice, style, language)
+            return _of_records(context, choice, drawn.style, language)
 
 
-def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, language: Language) -> Findings:
+def _of_cells(context: MapContext, drawn: DrawnLayer, zones: Zones, language: Language) -> Findings:
     """Rank cells by class, then by score (or by count), and say where the first ones lie."""
+    style, collection = drawn.style, drawn.layer.collection
     attribute = style.attribute or ""
     count, score = "n" if style.theme in {None, ALL_THEMES} else f"n_{style.theme}", f"z_{style.theme}"
-    key = context.specs[choice.collection].key
-    table = read_columns(context, choice.collection, [key, count, score, attribute, "geometry"])
+    key = context.specs[collection].key
+    table = read_columns(context, collection, [key, count, score, attribute, "geometry"])
     if count not in table.column_names:  # a form may hold a class and not the count that it was made from
         table = table.append_column(count, pa.nulls(table.num_rows, pa.int64()))
     keys = table.column(key).to_pylist()
     rank, labels = np.full(table.num_rows, 99), np.full(table.num_rows, "", dtype=object)
-    parts = masks(style.layer(choice.collection), table.column(attribute))
+    parts = masks(drawn.layer, table.column(attribute))
     for order, (wanted, members) in enumerate(parts):
         rank[members], labels[members] = (99 if wanted.id == "no_data" else order), wanted.label[language]
     scored = score if attribute != count and score in table.column_names else count
@@ -122,7 +123,7 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
     numbers = table.column(count).to_pylist()
     rows = tuple(
         (
-            Cell(keys[i], href=f"/collections/{choice.collection}/items/{keys[i]}"),
+            Cell(keys[i], href=f"/collections/{collection}/items/{keys[i]}"),
             Cell(names[i]),
             Cell("–" if numbers[i] is None else number_text(numbers[i], language), number=True),
             Cell(labels[i]),
@@ -130,7 +131,7 @@ def _of_cells(context: MapContext, choice: Choice, style: Style, zones: Zones, l
         for i in ranked[:TOP_ROWS].tolist()
     )
     french = language == "fr"
-    size = context.specs[choice.collection].resolution
+    size = drawn.layer.resolution
     caption = (
         f"Les {len(rows)} premières cellules, résolution {size}"
         if french

@@ -183,7 +183,7 @@ def _layer_parts(
 ) -> tuple[DrawnLayer, str, list[Legend], Findings]:
     choice = chosen(context, subject, theme)
     layer = drawn_layer(context, choice)
-    found = findings(context, choice, layer.style, _zones(context), language)
+    found = findings(context, choice, layer, _zones(context), language)
     frame, lines = _frame(context)
     svg = map_svg(
         frame,
