@@ -20,7 +20,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from data_samples.marseille.generator.parameters import INSTALLED, START
-from data_samples.marseille.generator.process import Simulation
+from data_samples.marseille.generator.process import Simulation, simulate
 from data_samples.marseille.generator.randomness import FloatArray, IntArray, points_at
 
 ALPHA = 0.005
@@ -162,6 +162,11 @@ def judge_simulation(simulation: Simulation) -> list[Verdict]:
     date = np.datetime64(START) + incidents["day"].to_numpy().astype("timedelta64[D]")
     month = date.astype("datetime64[M]").astype(np.int64) - np.datetime64(START, "M").astype(np.int64)
     return judge(incidents["x_m"].to_numpy(), incidents["y_m"].to_numpy(), month, TruthGeometry.of(simulation))
+
+
+def judge_seed(seed: int) -> list[Verdict]:
+    """Make the city of a seed in memory and judge its schemes."""
+    return judge_simulation(simulate(seed))
 
 
 def _ids(truth: TruthGeometry) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from data_samples.marseille.generator.agenda import make_agenda, write_agenda
@@ -21,6 +24,7 @@ from data_samples.marseille.generator.truth import Truth, write_truth
 
 GENERATED = "generated"
 SUMS = "SHA256SUMS"
+TEMPORARY = ".generating-"
 Progress = Callable[[str, float], None]
 
 
@@ -104,18 +108,37 @@ def ensure_sample(folder: Path = FOLDER, *, progress: Progress | None = None) ->
         If what was generated differs from the committed sums: the oracles of the tests would not hold.
     """
     target, sums = folder / GENERATED, read_sums(folder / SUMS)
-    if target.is_dir() and file_digests(target) == sums:
-        return False
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".generating-") as temporary:
+    with _alone(folder):
+        if target.is_dir() and file_digests(target) == sums:
+            return False
+        for left_over in folder.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(left_over)
+        _generate_checked(target, sums, progress)
+    return True
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process generate; others wait (an advisory lock on the folder itself leaves no file behind)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _generate_checked(target: Path, sums: dict[str, str], progress: Progress | None) -> None:
+    """Generate beside ``target``, compare with the sums, then take its place."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=TEMPORARY) as temporary:
         made = Path(temporary) / GENERATED
         truth = generate(made, progress=progress)
         differing = sorted(n for n in sums.keys() | truth.digests.keys() if sums.get(n) != truth.digests.get(n))
         if differing:
             raise RuntimeError(
-                f"the generated sample differs from {folder / SUMS} in {', '.join(differing)}: "
+                f"the generated sample differs from {target.parent / SUMS} in {', '.join(differing)}: "
                 "use the versions of requirements.lock, or write new sums on purpose (--write-sums)"
             )
         if target.exists():
             target.rename(Path(temporary) / "old")
         made.rename(target)
-    return True
