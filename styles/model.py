@@ -138,6 +138,17 @@ class StyleLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sector:
+    """What a point looks at: a circular sector, told by columns of the feature, on the plane of ``crs`` (metres)."""
+
+    direction_deg: str
+    """Column of the middle of the sector, clockwise from grid north."""
+    width_deg: str
+    radius_m: str
+    crs: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
     """How one attribute of a product family is drawn for the readers of one form."""
 
@@ -167,6 +178,8 @@ class Style:
     """Whether this is the style that a family opens with."""
     time_columns: tuple[str, str | None] | None = None
     """Instant, or start and end, of a feature."""
+    sector: Sector | None = None
+    """What each point looks at; drawn by desktop clients only."""
 
     def __post_init__(self) -> None:
         if not _ID.match(self.id):

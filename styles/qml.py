@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET  # only written here, never parsed
 
-from styles.model import Pattern, Style, StyleClass, StyleLayer, Symbol
+from styles.model import Pattern, Sector, Style, StyleClass, StyleLayer, Symbol
 from styles.palettes import channels
 from styles.raster import upper_value
 
@@ -20,6 +20,7 @@ CATEGORIES = "LayerConfiguration|Symbology|Fields|Temporal"
 OUTLINE_WIDTH_MM = 0.12
 LINE_WIDTH_MM = 0.4
 POINT_SIZE_MM = 2.4
+SECTOR_OPACITY = 0.25
 LARGEST = 999_999_999
 """Upper bound of an open class of counts: QGIS wants one."""
 
@@ -120,21 +121,45 @@ def _renderer(style: Style, layer: StyleLayer, symbol: Symbol) -> ET.Element:
                 ET.SubElement(categories, "category", entry)
     symbols = ET.SubElement(renderer, "symbols")
     for index, wanted in enumerate(classes):
-        symbols.append(_symbol(str(index), wanted, symbol))
+        symbols.append(_symbol(str(index), wanted, symbol, style.sector))
     return renderer
 
 
-def _symbol(name: str, wanted: StyleClass, symbol: Symbol) -> ET.Element:
+def _symbol(name: str, wanted: StyleClass, symbol: Symbol, sector: Sector | None = None) -> ET.Element:
     kind, layer_class, options = {
         Symbol.POINT: ("marker", "SimpleMarker", _marker_options),
         Symbol.LINE: ("fill", "SimpleFill", _outline_options),
     }.get(symbol, ("fill", "SimpleFill", _fill_options))
     element = ET.Element("symbol", {"type": kind, "name": name, "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"})
-    layer = ET.SubElement(element, "layer", {"class": layer_class, "enabled": "1", "pass": "0", "locked": "0"})
-    values = ET.SubElement(layer, "Option", {"type": "Map"})
-    for key, value in options(wanted).items():
-        ET.SubElement(values, "Option", {"type": "QString", "name": key, "value": value})
+    if sector is not None and kind == "marker":
+        element.append(_sector_layer(name, wanted, sector))
+    element.append(_symbol_layer(layer_class, options(wanted)))
     return element
+
+
+def _symbol_layer(layer_class: str, options: Mapping[str, str]) -> ET.Element:
+    layer = ET.Element("layer", {"class": layer_class, "enabled": "1", "pass": "0", "locked": "0"})
+    values = ET.SubElement(layer, "Option", {"type": "Map"})
+    for key, value in options.items():
+        ET.SubElement(values, "Option", {"type": "QString", "name": key, "value": value})
+    return layer
+
+
+def sector_expression(sector: Sector) -> str:
+    """Return the QGIS expression of the polygon that a point looks at; null where a column is null."""
+    centre = f"transform($geometry, @layer_crs, '{sector.crs}')"
+    wedge = f'wedge_buffer({centre}, "{sector.direction_deg}", "{sector.width_deg}", "{sector.radius_m}")'
+    return f"transform({wedge}, '{sector.crs}', @layer_crs)"
+
+
+def _sector_layer(name: str, wanted: StyleClass, sector: Sector) -> ET.Element:
+    """Draw the sector under its point."""
+    options = {"SymbolType": "Fill", "geometryModifier": sector_expression(sector), "units": "MapUnit"}
+    layer = _symbol_layer("GeometryGenerator", options)
+    fill = ET.SubElement(layer, "symbol", {"type": "fill", "name": f"@{name}@0", "alpha": "1", "clip_to_extent": "1"})
+    look = {**_fill_options(wanted), "color": _rgba(wanted.colour, SECTOR_OPACITY)}
+    fill.append(_symbol_layer("SimpleFill", look))
+    return layer
 
 
 def _rgba(colour: str, opacity: float = 1.0) -> str:

@@ -10,11 +10,14 @@ import pyarrow.compute as pc
 
 from layers.city import City, Text
 from layers.products import Form, Product
-from styles.model import Style, StyleClass, StyleLayer, Symbol
+from styles.model import Sector, Style, StyleClass, StyleLayer, Symbol
 from styles.palettes import INK, LAND, NO_DATA, categorical, mix, outline_of
 
 CATEGORY_COLUMNS = {"incidents": "theme", "events": "nature", "cameras": "status", "sensitive_sites": "category"}
 """Column that tells the records of a layer apart."""
+
+SECTOR_COLUMNS = ("direction_deg", "field_of_view_deg", "range_m")
+"""Columns that tell what a camera sees."""
 
 MAX_CATEGORIES = 16
 ZONES = Text(fr="zones", en="zones")
@@ -86,8 +89,16 @@ def record_styles(product: Product, form: Form, city: City) -> list[Style]:
         attribution=spec.attribution or city.city.attribution,
         default=True,
         time_columns=(times[0], times[1]) if times and times[0] else None,
+        sector=_sector(table, city),
     )
     return [style]
+
+
+def _sector(table: pa.Table, city: City) -> Sector | None:
+    if not set(SECTOR_COLUMNS) <= set(table.column_names):
+        return None
+    direction, width, radius = SECTOR_COLUMNS
+    return Sector(direction_deg=direction, width_deg=width, radius_m=radius, crs=city.city.metric_crs)
 
 
 def _one_class(title: Text, table: pa.Table) -> tuple[tuple[StyleClass, ...], tuple[int, ...]]:

@@ -160,6 +160,35 @@ def record_product(collection: str, attribute: str, values: list[str | None], ge
     return Product(spec, {Form.EXACT: table})
 
 
+def cameras_product() -> Product:
+    columns = (
+        Column(name="id", kind=Kind.KEY, title=both("Identifiant")),
+        Column(name="status", kind=Kind.CLASS, title=both("État"), classes=("installed", "planned")),
+        *(Column(name=n, kind=Kind.MEASURE, title=both(n)) for n in ("direction_deg", "field_of_view_deg", "range_m")),
+    )
+    spec = ProductSpec(
+        id="cameras",
+        family="cameras",
+        title=both("Caméras"),
+        description=both("Caméras"),
+        grain=Grain.RECORD,
+        key="id",
+        columns=columns,
+        geometry_type="Point",
+    )
+    table = pa.table(
+        {
+            "id": ["a", "b", "c"],
+            "status": ["installed", "planned", "installed"],
+            "direction_deg": [90.0, 0.0, None],
+            "field_of_view_deg": [60.0, 90.0, 60.0],
+            "range_m": [100.0, 50.0, 100.0],
+            "geometry": list(shapely.to_wkb(shapely.points([[5.37, 43.3], [5.38, 43.3], [5.39, 43.3]]))),
+        }
+    )
+    return Product(spec, {Form.EXACT: table})
+
+
 def zones_product() -> Product:
     columns = tuple(Column(name=n, kind=Kind.TEXT, title=both(n)) for n in ("key", "name"))
     spec = ProductSpec(
@@ -205,6 +234,7 @@ def products() -> list[Product]:
     return [
         record_product("incidents", "theme", ["vols", "bruit", "vols", "unmapped", None] * 4, "Point"),
         record_product("events", "nature", ["concert", "match"] * 5, "Geometry"),
+        cameras_product(),
         zones_product(),
         *(counts_product(r) for r in (10, 9, 8, 7)),
         *(hotspots_product(r) for r in (10, 9)),

@@ -10,13 +10,19 @@ from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsExpression,
     QgsExpressionContext,
+    QgsExpressionContextUtils,
     QgsFeature,
     QgsField,
     QgsFields,
+    QgsGeometry,
     QgsMapBoxGlStyleConversionContext,
     QgsMapBoxGlStyleConverter,
+    QgsPointXY,
+    QgsProject,
     QgsRasterLayer,
     QgsRenderContext,
     QgsVectorLayer,
@@ -41,6 +47,7 @@ def feature_style(job):
     for feature in layer.getFeatures():
         symbol = renderer.originalSymbolForFeature(feature, context)
         told["colours"].append(symbol.color().name() if symbol else None)
+    told["symbol_layers"] = [[x.layerType() for x in s.symbolLayers()] for s in renderer.symbols(context)]
     renderer.stopRender(context)
     told["aliases"] = {f.name(): f.alias() for f in layer.fields()}
     told["temporal"] = [layer.temporalProperties().startField(), layer.temporalProperties().endField()]
@@ -85,6 +92,28 @@ def tile_style(job):
     return told
 
 
+def sector_area(job):
+    """Area in square metres of what a point at job["lon_lat"] looks at, by the expression of the style."""
+    columns = "&".join(f"field={name}:double" for name in ("direction_deg", "field_of_view_deg", "range_m"))
+    layer = QgsVectorLayer(f"Point?crs=EPSG:4326&{columns}", "cameras", "memory")
+    feature = QgsFeature(layer.fields())
+    feature.setAttributes([QVariant() if v is None else v for v in job["attributes"]])
+    feature.setGeometry(QgsGeometry.fromPointXY(QgsPointXY(*job["lon_lat"])))
+    context = QgsExpressionContext(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    context.setFeature(feature)
+    expression = QgsExpression(job["expression"])
+    polygon = expression.evaluate(context)
+    assert not expression.hasEvalError(), expression.evalErrorString()
+    if not isinstance(polygon, QgsGeometry) or polygon.isNull():
+        return None
+    metric = QgsCoordinateTransform(layer.crs(), QgsCoordinateReferenceSystem("EPSG:2154"), QgsProject.instance())
+    polygon.transform(metric)
+    centre = QgsGeometry(feature.geometry())
+    centre.transform(metric)
+    far = polygon.centroid().asPoint()
+    return [polygon.area(), far.x() - centre.asPoint().x(), far.y() - centre.asPoint().y()]
+
+
 application = QgsApplication([], False)
 application.initQgis()
 with Path(sys.argv[1]).open(encoding="utf-8") as file:
@@ -92,6 +121,7 @@ with Path(sys.argv[1]).open(encoding="utf-8") as file:
 answer = {
     "features": [feature_style(job) for job in jobs["features"]],
     "rasters": [raster_style(job) for job in jobs["rasters"]],
+    "sectors": [sector_area(job) for job in jobs["sectors"]],
     "maplibre": [tile_style(job) for job in jobs["maplibre"]],
 }
 print("ANSWER" + json.dumps(answer))

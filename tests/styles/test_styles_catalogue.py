@@ -37,6 +37,7 @@ def test_attributes_that_are_drawn(styles: Styles):
         ("hotspots", "lisa_vols"),
         ("incidents", "theme"),
         ("events", "nature"),
+        ("cameras", "status"),
         ("quartiers", "outline"),
         ("risk_density", "all"),
         ("risk_density", "vols"),

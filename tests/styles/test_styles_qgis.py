@@ -15,7 +15,7 @@ import rasterio
 
 from styles.maplibre import maplibre_document
 from styles.model import Style, StyleLayer
-from styles.qml import feature_qml, raster_qml
+from styles.qml import feature_qml, raster_qml, sector_expression
 from styles.raster import at_least, below
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -34,7 +34,10 @@ FEATURES = [
     (("exact", "incidents", "theme"), "incidents"),
     (("exact", "events", "nature"), "events"),
     (("exact", "quartiers", "outline"), "quartiers"),
+    (("exact", "cameras", "status"), "cameras"),
 ]
+SECTORS = [[90.0, 60.0, 100.0], [0.0, 90.0, 50.0], [None, 60.0, 100.0]]
+"""Direction (clockwise from north), width (degrees) and radius (metres) of cameras."""
 TILES = [("exact", "hotspots", "class_all"), ("exact", "hex_incidents", "n")]
 
 
@@ -83,7 +86,7 @@ def told(styles: Styles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """What QGIS says of all styles, in one start of it."""
     need(qgis_present(), "QGIS with its Python modules (python3-qgis)")
     folder = tmp_path_factory.mktemp("qgis")
-    jobs: dict[str, list[dict[str, Any]]] = {"features": [], "rasters": [], "maplibre": []}
+    jobs: dict[str, list[dict[str, Any]]] = {"features": [], "rasters": [], "maplibre": [], "sectors": []}
     for index, (name, collection) in enumerate(FEATURES):
         style = styles[name]
         data, qml = folder / f"{index}.geojson", folder / f"{index}.qml"
@@ -97,6 +100,8 @@ def told(styles: Styles, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         target.write(np.ones((2, 4, 4), dtype=np.float32))
     qml.write_text(raster_qml(style), encoding="utf-8")
     jobs["rasters"].append({"data": str(raster), "qml": str(qml), "values": densities(style.layers[0])})
+    expression = sector_expression(styles["exact", "cameras", "status"].sector)
+    jobs["sectors"] = [{"expression": expression, "lon_lat": [5.37, 43.3], "attributes": a} for a in SECTORS]
     for name in TILES:
         style = styles[name]
         drawn = [x for x in style.layers if x.max_zoom is None or x.max_zoom > x.min_zoom]
@@ -153,3 +158,13 @@ def test_qgis_converts_the_maplibre_style_without_loss(index: int, told: dict[st
     for collection, colours in answer["colours"].items():
         layer = style.layer(collection)
         assert colours == [[layer.class_of(v).colour] for v in values_of(first)]
+
+
+def test_qgis_draws_what_a_camera_sees(told: dict[str, Any]):
+    eastwards, northwards, unknown = told["sectors"]
+    for (_, width_deg, radius_m), (area_m2, _, _) in zip(SECTORS, (eastwards, northwards), strict=False):
+        assert area_m2 == pytest.approx(width_deg / 360 * np.pi * radius_m**2, rel=0.01)
+    assert (eastwards[1] > 30, abs(eastwards[2]) < 3) == (True, True)
+    assert (northwards[2] > 15, abs(northwards[1]) < 3) == (True, True)
+    assert unknown is None
+    assert told["features"][6]["symbol_layers"] == 2 * [["GeometryGenerator", "SimpleMarker"]]
