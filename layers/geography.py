@@ -231,7 +231,7 @@ def _zones(
         raise DeliveryError(f"zones {level!r}: no key in row {', '.join(blank[:10])}")
     unique, counts = np.unique(keys.astype(str), return_counts=True)
     if (counts > 1).any():
-        raise DeliveryError(f"zones {level!r}: the key {unique[counts > 1][0]!r} is there {counts.max()} times")
+        raise DeliveryError(f"zones {level!r}: the key {str(unique[counts > 1][0])!r} is there {counts.max()} times")
     invalid = ~shapely.is_valid(shapes)
     shapes = shapes.copy()
     shapes[invalid] = shapely.make_valid(shapes[invalid], method="structure", keep_collapsed=False)
