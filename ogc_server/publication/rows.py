@@ -32,6 +32,12 @@ from ogc_server.stores.store import DEGREE_DECIMALS, METRE_DECIMALS
 Shapes = NDArray[np.object_]
 
 _FINEST_RESOLUTION = 15
+_DECLARED = {
+    "Point": {int(shapely.GeometryType.POINT)},
+    "Polygon": {int(shapely.GeometryType.POLYGON)},
+    "MultiPolygon": {int(shapely.GeometryType.MULTIPOLYGON)},
+}
+"""Declared geometry type → accepted ones; any other declaration accepts all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +107,7 @@ def prepare(product: Product, form: Form, *, metric_crs: str) -> Rows:
         shapes = np.asarray(found, dtype=object)
         shapes[shapely.is_empty(shapes)] = None
         _check_valid(shapes, spec, form)
+        shapes = _as_declared(shapes, spec, form)
         order = _spatial_order(shapes, table.column(spec.key))
         # exterior rings counter-clockwise, as RFC 7946 (3.1.6) wants them
         exact = np.asarray(shapely.orient_polygons(shapes[order]), dtype=object)
@@ -163,6 +170,21 @@ def _check_valid(shapes: Shapes, spec: ProductSpec, form: Form) -> None:
     if bad.any():
         reason = shapely.is_valid_reason(shapes[bad][0])
         raise ProductError(f"product {spec.id!r}, form {form}: {int(bad.sum())} geometries are not valid ({reason})")
+
+
+def _as_declared(shapes: Shapes, spec: ProductSpec, form: Form) -> Shapes:
+    """Make every shape of the declared type: clients open a layer by it, and points are searched by bounds alone."""
+    kinds = shapely.get_type_id(shapes)
+    if spec.geometry_type == "MultiPolygon":
+        single = kinds == shapely.GeometryType.POLYGON
+        shapes[single] = [shapely.MultiPolygon([shape]) for shape in shapes[single]]
+        kinds[single] = shapely.GeometryType.MULTIPOLYGON
+    accepted = _DECLARED.get(spec.geometry_type)
+    found = set(np.unique(kinds[kinds >= 0]).tolist())
+    if accepted is not None and not found <= accepted:
+        other = ", ".join(sorted(shapely.GeometryType(k).name for k in found - accepted))
+        raise ProductError(f"product {spec.id!r}, form {form}: declared as {spec.geometry_type}, has {other}")
+    return shapes
 
 
 def _spatial_order(shapes: Shapes, keys: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -27,6 +27,8 @@ FOLDED: Final = "_fold"
 """Suffix of the columns that hold a text folded for comparison without case and accents."""
 BOUNDS_COLUMN: Final = "bbox"
 """Covering of a GeoParquet file (a struct): no column of the stores."""
+POINTS: Final = "points"
+"""Member of a table's ``info``: whether its geometries are all points, whose bounds say everything."""
 CRS84_SRID: Final = 4326
 """PostGIS knows longitude–latitude order by this number."""
 
@@ -128,4 +130,5 @@ def stored_table(
         indexes += [sa.Index(f"{name}__{c}", c, postgresql_using="gist") for c, _ in shapes]
         if spec.time_column and spec.time_column in fields:
             indexes.append(sa.Index(f"{name}__time", spec.time_column))
-    return sa.Table(name, metadata, *columns, *indexes)
+    info = {POINTS: spec.geometry_type == "Point"}
+    return sa.Table(name, metadata, *columns, *indexes, info=info)

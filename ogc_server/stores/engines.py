@@ -114,6 +114,8 @@ def postgis_engine(url: str | sa.URL, *, schema: str | None = None, reading: boo
             "statement_timeout": f"{int(STATEMENT_TIMEOUT_S * 1000)}ms",
             "jit": "off",  # compiling costs more than any of our queries
         }
+    else:
+        options["lock_timeout"] = "60s"  # someone's forgotten transaction on a view makes an error, not a hang
     return sa.create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         connect_args={"options": " ".join(f"-c {name}={value}" for name, value in options.items())},

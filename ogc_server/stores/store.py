@@ -21,6 +21,7 @@ from ogc_server.stores.columns import (
     GEOMETRY,
     METRIC_BOUNDS,
     METRIC_GEOMETRY,
+    POINTS,
     metric_srid,
     stored_table,
 )
@@ -142,6 +143,8 @@ class Store:
         west, south, east, north = limits
         near = sa.and_(xmin <= east, xmax >= west, ymin <= north, ymax >= south)
         if self.dialect_name is Dialect.DUCKDB:
+            if table.info[POINTS]:
+                return near
             box = _function("ST_GeomFromText", wkt)
             return sa.and_(near, _function("ST_Intersects", column, box, type_=sa.Boolean()))
         srid = sa.literal(self._srid_m if metric else CRS84_SRID, sa.Integer())

@@ -53,6 +53,15 @@ def synthetic_postgis_url(synthetic_run: Run, postgis_url: str) -> str:
     return postgis_url
 
 
+@pytest.fixture
+def url_without_runs(synthetic_run: Run, postgis_url: str) -> Iterator[SecretStr]:
+    """An empty database; given back with the synthetic run in it, as the other tests want it."""
+    drop_all_runs(postgis_url)
+    yield SecretStr(postgis_url)
+    drop_all_runs(postgis_url)
+    hold_run(synthetic_run, postgis_url)
+
+
 @pytest.fixture(scope="session")
 def postgis_store(synthetic_run: Run, synthetic_postgis_url: str) -> Iterator[Store]:
     store = open_store(synthetic_run, SimpleNamespace(database_url=SecretStr(synthetic_postgis_url)))

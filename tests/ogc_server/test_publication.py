@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import geopandas as gpd
 import h3
@@ -15,18 +16,22 @@ import pyarrow.parquet as pq
 import pytest
 import rasterio
 import shapely
+import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plugins.synthetic import INCIDENTS, NOT_LOCATED, build_synthetic_run, synthetic_city, synthetic_products
+from pydantic import SecretStr
 
 from layers.digests import digest_file
 from layers.errors import CalanqueError, ProductError, RunError
 from layers.home import Home
+from layers.lake import layer_table
 from layers.products import Form, Grain, Product
 from layers.runs import Run, current_run_id, list_runs, open_run
+from layers.steps import Stage
 from ogc_server.publication import publish
 from ogc_server.publication.rows import prepare, rounded
-from ogc_server.stores import Store
+from ogc_server.stores import Store, open_store
 from ogc_server.stores.engines import open_duckdb
 from styles.files import entries_of
 
@@ -170,6 +175,19 @@ def test_a_record_without_geometry_column_and_a_broken_polygon_are_refused():
         prepare_exact(Product(product.spec, {Form.EXACT: broken}))
 
 
+def test_shapes_are_of_the_declared_type():
+    """A polygon becomes a multipolygon where that is declared; a polygon among points is refused."""
+    zones = product_called("quartiers")
+    table = zones.tables[Form.EXACT]
+    square = pa.array([shapely.to_wkb(shapely.box(5, 43, 6, 44))] * 9, pa.binary())
+    single = table.set_column(table.schema.get_field_index("geometry"), "geometry", square)
+    rows = prepare_exact(Product(zones.spec, {Form.EXACT: single}))
+    assert {shape.geom_type for shape in rows.shapes} == {"MultiPolygon"}
+    points = zones.spec.model_copy(update={"geometry_type": "Point"})
+    with pytest.raises(ProductError, match="declared as Point, has POLYGON"):
+        prepare_exact(Product(points, {Form.EXACT: single}))
+
+
 def test_something_that_is_no_cell_is_refused():
     product = product_called("hex_incidents_r9")
     table = product.tables[Form.EXACT]
@@ -201,6 +219,88 @@ def test_rounding_keeps_shapes_valid_and_near(points: list[tuple[float, float]])
 def test_publishing_before_the_other_steps_says_what_to_do(tmp_path: Path):
     with pytest.raises(RunError, match="run index, analyse, surfaces first"):
         publish(synthetic_city(), Home(tmp_path))
+
+
+@pytest.fixture
+def done_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Home folder of a small city whose steps are all done."""
+    monkeypatch.delenv("CALANQUE_DATABASE_URL", raising=False)
+    home = Home(tmp_path)
+    zones = product_called("quartiers").tables[Form.EXACT]
+    zones = zones.add_column(2, "parent", pa.nulls(zones.num_rows, pa.string()))
+    layer_table(home, "zones_quartiers").commit({None: zones}, inputs={"deliveries/zones/q": "d1"}, sort_by=["key"])
+    for step, collections in (("index", ["hex_incidents"]), ("analyse", ["hotspots", "hotspots_r9"]), ("surfaces", [])):
+        finish_stage(home, step, collections)
+    return home
+
+
+def finish_stage(home: Home, step: str, collections: list[str], variant: int = 0) -> None:
+    stage = Stage(home, step, f"{step}-{variant}")
+    stage.begin()
+    stage.finish([p for p in synthetic_products(variant) if p.spec.id in collections], {})
+
+
+def test_publishing_twice_changes_nothing(done_home: Home):
+    first = publish(synthetic_city(), done_home)
+    run = open_run(done_home)
+    files = {p: p.stat().st_mtime_ns for p in run.folder.rglob("*")}
+    assert not first.skipped
+    assert [p.spec.id for p in run.manifest.products] == ["quartiers", "hex_incidents", "hotspots", "hotspots_r9"]
+    again = publish(synthetic_city(), done_home)
+    assert again.skipped
+    assert again.key == first.key == run.manifest.run_id
+    assert {p: p.stat().st_mtime_ns for p in run.folder.rglob("*")} == files
+    assert dict(again.figures) == dict(first.figures)
+
+
+def test_what_was_published_before_is_switched_back_to_without_writing(done_home: Home):
+    old = publish(synthetic_city(), done_home).key
+    finish_stage(done_home, "index", ["hex_incidents"], variant=1)
+    new = publish(synthetic_city(), done_home).key
+    assert current_run_id(done_home) == new != old
+    Stage(done_home, "index", "index-0").point()
+    report = publish(synthetic_city(), done_home)
+    assert (report.key, report.skipped) == (old, True)
+    assert current_run_id(done_home) == old
+
+
+def test_a_damaged_run_is_built_again(done_home: Home):
+    key = publish(synthetic_city(), done_home).key
+    before = content(open_run(done_home))
+    (done_home.runs / key / "store.duckdb").unlink()
+    with pytest.raises(RunError, match=r"lost store\.duckdb"):
+        open_run(done_home)
+    assert not publish(synthetic_city(), done_home).skipped
+    assert content(open_run(done_home)) == before
+
+
+def test_another_parameter_of_the_city_is_another_run(done_home: Home):
+    keys = {
+        publish(city, done_home).key
+        for city in (
+            synthetic_city(),
+            synthetic_city(analysis={"start": "2023-01-01", "end": "2025-12-30"}),
+            synthetic_city(stores={"kind": "embedded"}),  # the default, said aloud
+        )
+    }
+    assert len(keys) == 2
+
+
+def test_the_step_loads_postgis_too_and_only_once(done_home: Home, url_without_runs: SecretStr):
+    first = publish(synthetic_city(stores={"kind": "postgis"}), done_home, database_url=url_without_runs)
+    again = publish(synthetic_city(stores={"kind": "postgis"}), done_home, database_url=url_without_runs)
+    assert (first.skipped, again.skipped) == (False, True)
+    store = open_store(open_run(done_home), SimpleNamespace(database_url=url_without_runs))
+    with store.engine.connect() as connection:
+        table = store.table(Form.EXACT, "hotspots")
+        assert connection.execute(sa.select(sa.func.count()).select_from(table)).scalar() == 271
+    store.close()
+
+
+def test_a_database_that_is_new_gets_the_run_that_is_already_there(done_home: Home, url_without_runs: SecretStr):
+    assert not publish(synthetic_city(), done_home).skipped
+    assert not publish(synthetic_city(), done_home, database_url=url_without_runs).skipped
+    assert publish(synthetic_city(), done_home, database_url=url_without_runs).skipped
 
 
 def test_a_city_that_wants_postgis_needs_its_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

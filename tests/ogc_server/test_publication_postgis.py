@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
-from plugins.postgis import drop_all_runs
 from plugins.synthetic import build_synthetic_run
+from pydantic import SecretStr
 
 import ogc_server.publication.postgis as loading
 from layers.errors import RunError
@@ -25,12 +23,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
 
 
 @pytest.fixture
-def url(postgis_url: str, synthetic_run: Run) -> Iterator[str]:
-    """An empty database, given back with the synthetic run in it, as the other tests want it."""
-    drop_all_runs(postgis_url)
-    yield postgis_url
-    drop_all_runs(postgis_url)
-    hold_run(synthetic_run, postgis_url)
+def url(url_without_runs: SecretStr) -> str:
+    return url_without_runs.get_secret_value()
 
 
 def ask(url: str, sql: str) -> list:
