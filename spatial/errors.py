@@ -7,3 +7,7 @@ from layers.errors import CalanqueError
 
 class StatisticError(CalanqueError, ValueError):
     """A statistic cannot be computed from what was given."""
+
+
+class TooCoarseError(StatisticError):
+    """Too few cells are whole on land to make a distribution to compare with."""

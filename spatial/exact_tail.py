@@ -17,7 +17,7 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-from spatial.errors import StatisticError
+from spatial.errors import StatisticError, TooCoarseError
 from spatial.neighbourhoods import SHARE_STEPS, Floats, Ints, Neighbourhoods
 
 P_FLOOR = 1e-20
@@ -55,12 +55,14 @@ def reference_distribution(counts: Ints, whole: NDArray[np.bool_]) -> Floats:
 
     Raises
     ------
+    TooCoarseError
+        If the whole-land cells are too few.
     StatisticError
-        If a count is negative, or the whole-land cells are too few.
+        If a count is negative.
     """
     own = counts[whole]
     if own.size < MIN_REFERENCE_CELLS:
-        raise StatisticError(
+        raise TooCoarseError(
             f"only {own.size} cells are whole on land, at least {MIN_REFERENCE_CELLS} are needed: "
             "choose finer resolutions in [analysis.hotspots]"
         )

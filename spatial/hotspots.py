@@ -132,7 +132,7 @@ def hot_spots(counts: Ints, places: Neighbourhoods) -> HotSpots:
 
     Raises
     ------
-    StatisticError
+    TooCoarseError
         If too few cells are whole on land to make a reference.
     """
     tails = exact_tails(counts, places)

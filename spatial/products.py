@@ -20,6 +20,7 @@ from layers.home import Home
 from layers.lake import cube_table
 from layers.products import Form, Product
 from layers.steps import Figure, ProgressCallback, Stage, StepReport, no_progress
+from spatial.errors import TooCoarseError
 from spatial.exact_tail import P_FLOOR
 from spatial.neighbourhoods import SHARE_STEPS, Ints
 from spatial.slices import Analysis, SliceParameters, analyse_slices
@@ -45,13 +46,13 @@ def analyse(city: City, home: Home, *, progress: ProgressCallback | None = None)
     -------
     StepReport
         Skipped when no input has changed. Figures: hot and cold cells of all incidents, and Moran's I, by resolution.
+        A resolution that is too coarse for the city's land to hold a reference has no product, and ``left_out_r<res>``
+        says why.
 
     Raises
     ------
     LakeError
         If the city has not been indexed.
-    StatisticError
-        If a resolution is too coarse to have a reference of whole-land cells.
     """
     started = time.monotonic()
     key = digest_json(analyse_inputs(city, home))
@@ -66,7 +67,11 @@ def analyse(city: City, home: Home, *, progress: ProgressCallback | None = None)
     resolutions = city.analysis.hotspots.resolutions
     for i, resolution in enumerate(resolutions):
         tell(f"points chauds, résolution {resolution}", i / len(resolutions))
-        found = _analyse_resolution(city, home, resolution)
+        try:
+            found = _analyse_resolution(city, home, resolution)
+        except TooCoarseError as error:
+            figures[f"left_out_r{resolution}"] = str(error)
+            continue
         if found is not None:
             product, analysis = found
             products.append(product)

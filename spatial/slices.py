@@ -83,8 +83,10 @@ def analyse_slices(
 
     Raises
     ------
+    TooCoarseError
+        If too few cells are whole on land to make a reference.
     StatisticError
-        If areas are impossible, or too few cells are whole on land.
+        If areas are impossible.
     """
     # PySAL takes seconds to import, and a build that skips this step must not wait for it.
     from spatial.moran import global_moran, local_moran, moran_graph, standardised_density  # noqa: PLC0415

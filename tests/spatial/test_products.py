@@ -155,6 +155,13 @@ def test_a_city_without_incidents_has_no_product(universe: pa.Table, tmp_path: P
     assert products_of(home) == {}
 
 
+def test_a_resolution_too_coarse_for_the_land_is_left_out_and_said(home: Home):
+    report = analyse(small_city(("vols",), hotspots={"resolutions": (10, 7), "permutations": 99}), home)
+    assert list(products_of(home)) == ["hotspots"]
+    assert "cells are whole on land, at least 30" in str(report.figures["left_out_r7"])
+    assert analyse(CITY, home).key != report.key
+
+
 def test_significant_digits_are_decimal_and_null_stays_null():
     values = np.array([0.123456789, 1.0, 4.0000049e-20, np.nan, 0.1])
     np.testing.assert_array_equal(significant(values), [0.123457, 1.0, 4.0e-20, np.nan, 0.1])
