@@ -77,7 +77,7 @@ def places_of_points(
     issues.add((no_x != no_y) & ~bad, "coordinates", Reason.INCOMPLETE_COORDINATES)
     given = ~no_x & ~no_y
     zero = given & (x == 0) & (y == 0)
-    issues.add(zero, "coordinates", Reason.ZERO_COORDINATES, _pairs(x, y))
+    issues.add(zero, "coordinates", Reason.ZERO_COORDINATES, _pairs(x, y, zero))
     given &= ~zero
     x, y = np.where(given, x, np.nan), np.where(given, y, np.nan)
     lon, lat = _moved(x, y, crs, CRS84)
@@ -86,8 +86,8 @@ def places_of_points(
     if astray.any():
         swapped_lon, swapped_lat = _moved(y, x, crs, CRS84)
         swapped = astray & _in_area(swapped_lon, swapped_lat, crs) & _in_area(swapped_lon, swapped_lat, metric_crs)
-        issues.add(swapped, "coordinates", Reason.SWAPPED_AXES, _pairs(x, y))
-        issues.add(astray & ~swapped, "coordinates", Reason.OUTSIDE_CRS_AREA, _pairs(x, y))
+        issues.add(swapped, "coordinates", Reason.SWAPPED_AXES, _pairs(x, y, astray))
+        issues.add(astray & ~swapped, "coordinates", Reason.OUTSIDE_CRS_AREA, _pairs(x, y, astray))
     lon, lat = (np.where(given & inside, v, np.nan) for v in (lon, lat))
     return _rounded(lon, lat, metric_crs, np.full(len(x), None, dtype=object))
 
@@ -154,5 +154,8 @@ def _in_area(lon: FloatArray, lat: FloatArray, crs: str) -> BoolArray:
     return world & in_longitude & (lat >= area.south) & (lat <= area.north)
 
 
-def _pairs(x: FloatArray, y: FloatArray) -> NDArray[np.object_]:
-    return np.array([f"{a:.10g} {b:.10g}" for a, b in zip(x, y, strict=True)], dtype=object)
+def _pairs(x: FloatArray, y: FloatArray, rows: BoolArray) -> NDArray[np.object_]:
+    """Spell the coordinates of ``rows``; None elsewhere."""
+    spelled = np.full(len(x), None, dtype=object)
+    spelled[rows] = [f"{a:.10g} {b:.10g}" for a, b in zip(x[rows], y[rows], strict=True)]
+    return spelled
