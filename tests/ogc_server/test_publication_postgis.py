@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy as sa
+from plugins.postgis import drop_all_runs
 from plugins.synthetic import build_synthetic_run
 from pydantic import SecretStr
 
@@ -12,7 +15,7 @@ from layers.errors import RunError
 from layers.home import Home
 from layers.runs import Run
 from ogc_server.publication.postgis import hold_run
-from ogc_server.stores import schema_of_run
+from ogc_server.stores import open_store, schema_of_run
 from ogc_server.stores.engines import postgis_engine
 
 
@@ -141,6 +144,35 @@ def test_a_reader_with_rights_on_the_views_alone_reads_the_current_run(url: str,
         )
         connection.execute(sa.text("DROP ROLE calanque_reader"))
     engine.dispose()
+
+
+def test_a_server_needs_no_more_than_reading(url: str, runs: list[Run]):
+    """As docs/decisions/0005-stores.md tells: default privileges, so that runs to come are readable too."""
+    publisher = postgis_engine(url, reading=False)
+    with publisher.begin() as connection:
+        for statement in (
+            "CREATE ROLE calanque_server LOGIN",
+            "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO calanque_server",
+            "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO calanque_server",
+        ):
+            connection.execute(sa.text(statement))
+    try:
+        drop_all_runs(url)  # the catalogue is made anew, under these privileges
+        hold_run(runs[0], url)
+        served = sa.make_url(url).set(username="calanque_server").render_as_string(hide_password=False)
+        store = open_store(runs[0], SimpleNamespace(database_url=SecretStr(served)))
+        table = store.table("exact", "hotspots")
+        with store.engine.connect() as connection:
+            found = sa.select(sa.func.count()).where(store.intersects(table, (5.3, 43.2, 5.4, 43.4)))
+            assert connection.execute(found).scalar() == 271
+        store.close()
+    finally:
+        with publisher.begin() as connection:
+            connection.execute(sa.text("ALTER DEFAULT PRIVILEGES REVOKE USAGE ON SCHEMAS FROM calanque_server"))
+            connection.execute(sa.text("ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM calanque_server"))
+            connection.execute(sa.text("DROP OWNED BY calanque_server"))
+            connection.execute(sa.text("DROP ROLE calanque_server"))
+        publisher.dispose()
 
 
 def test_spatial_indexes_serve_rectangles(url: str, runs: list[Run]):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pyproj
 import pytest
@@ -21,8 +23,10 @@ from layers.errors import RunError
 from layers.products import Form, Product
 from layers.runs import Run
 from layers.text import fold
+from ogc_server.publication.files import write_embedded_store
+from ogc_server.publication.rows import prepare
 from ogc_server.stores import Dialect, Store, open_store
-from ogc_server.stores.engines import Watchdog, duckdb_engine, postgis_engine
+from ogc_server.stores.engines import Watchdog, duckdb_engine, open_duckdb, postgis_engine
 from ogc_server.systems import Frame
 
 COLLECTIONS = ("incidents", "events", "quartiers", "hex_incidents", "hex_incidents_r9", "hotspots", "hotspots_r9")
@@ -233,11 +237,28 @@ def test_a_key_is_unique_and_indexed(store: Store):
             assert connection.exec_driver_sql(sql).fetchall() == [(True, "[id]")]
 
 
-def test_the_embedded_store_is_laid_out_in_small_blocks(embedded_store: Store):
-    sql = "SELECT max(row_group_id), max(count) FROM pragma_storage_info('exact__incidents')"
-    with embedded_store.engine.connect() as connection:
-        groups, rows = connection.exec_driver_sql(sql).fetchone()
-    assert (groups, rows) <= (0, 8192)
+def test_a_rectangle_reads_few_blocks_of_the_embedded_store(tmp_path: Path):
+    """20,000 points: three row groups where DuckDB's default makes one, and a small rectangle lies in one of them."""
+    size = 20_000
+    zones = product_called("quartiers")
+    rng = np.random.default_rng(11)
+    points = shapely.points(CENTRE_LON + rng.uniform(-0.1, 0.1, size), CENTRE_LAT + rng.uniform(-0.08, 0.08, size))
+    columns = {"key": np.char.mod("%05d", np.arange(size)), "name": ["x"] * size, "area_m2": np.zeros(size)}
+    table = pa.table(columns | {"geometry": pa.array(shapely.to_wkb(points), pa.binary())})
+    spec = zones.spec.model_copy(update={"geometry_type": "Point"})
+    rows = prepare(Product(spec, {Form.EXACT: table}), Form.EXACT, metric_crs="EPSG:2154")
+    write_embedded_store([rows], tmp_path / "store.duckdb", metric_crs="EPSG:2154")
+    with open_duckdb(":memory:") as connection:
+        connection.execute(f"ATTACH '{tmp_path / 'store.duckdb'}' AS s (READ_ONLY)")
+        sql = "SELECT DISTINCT row_group_id FROM pragma_storage_info('s.exact__quartiers')"
+        assert sorted(connection.execute(sql).fetchall()) == [(0,), (1,), (2,)]
+        west, south, east, north = CENTRE_LON - 0.05, CENTRE_LAT - 0.04, CENTRE_LON - 0.045, CENTRE_LAT - 0.036
+        touched = connection.execute(
+            "SELECT count(*) FROM (SELECT min(xmin) w, max(xmax) e, min(ymin) s, max(ymax) n FROM s.exact__quartiers"
+            " GROUP BY (fid - 1) // 8192) WHERE w <= ? AND e >= ? AND s <= ? AND n >= ?",
+            [east, west, north, south],
+        ).fetchone()
+        assert touched[0] < 3
 
 
 def test_nobody_can_write(store: Store):
