@@ -151,11 +151,16 @@ def build(*, city: CityOption = SAMPLE_CITY, as_json: JsonOption = False, debug:
 def serve(
     *,
     city: HeldCityOption = None,
-    host: Annotated[str, typer.Option(help="Loopback address to listen on; any other is refused.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="If taken, the next free one is used.")] = 8010,
+    host: Annotated[
+        str, typer.Option(envvar="CALANQUE_HOST", help="Loopback address to listen on; any other is refused.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="CALANQUE_PORT", min=1, max=65535, help="If taken, the next free one is used.")
+    ] = 8010,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Server processes.")] = 1,
     profile: Annotated[
-        str, typer.Option(help="Profile of every caller: analyst, planner, partner, public …")
+        str,
+        typer.Option(envvar="CALANQUE_PROFILE", help="Profile of every caller: analyst, planner, partner, public …"),
     ] = "analyst",
     debug: DebugOption = False,
 ) -> None:

@@ -97,6 +97,17 @@ def test_every_exit_code_is_documented(code: int):
     assert code == 2 or code in set(calanque.Exit)
 
 
+def test_every_setting_is_documented():
+    from hexgrid import spark
+    from ogc_server.settings import Settings
+
+    names = {f"CALANQUE_{field.upper()}" for field in Settings.model_fields}
+    names |= {spark.MASTER_VARIABLE, spark.MEMORY_VARIABLE}
+    documented = set(re.findall(r"`([A-Z_]+)`", PAGE))
+    assert names - documented == set()
+    assert documented - names == {"JAVA_HOME"}
+
+
 def test_help_answers_without_loading_a_floor():
     """A person who asks for help does not wait for Spark, GDAL and numba to be imported."""
     heavy = "{'pyspark', 'geopandas', 'pandas', 'pyogrio', 'duckdb', 'numba', 'pygeoapi', 'rasterio'}"
