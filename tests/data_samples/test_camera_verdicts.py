@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import hashlib
 import json
@@ -23,9 +24,18 @@ SEEDS = range(1, 101)
 
 
 def code_digest() -> str:
-    """Digest of the generator and the analysis: what the evidence speaks of."""
-    files = [*sorted((FOLDER / "generator").glob("*.py")), FOLDER / "analysis_of_truth.py"]
-    return hashlib.sha256(b"".join(hashlib.sha256(f.read_bytes()).digest() for f in files)).hexdigest()
+    """Digest of the analysis and of all modules of the project that it imports: what the evidence speaks of."""
+    names, files = [plain.__name__], {}
+    while names:
+        name = names.pop()
+        path = FOLDER.parents[1].joinpath(*name.split(".")).with_suffix(".py")
+        if not path.is_file() or name in files:
+            continue
+        files[name] = path.read_bytes()
+        for node in ast.walk(ast.parse(files[name])):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return hashlib.sha256(b"".join(hashlib.sha256(files[n]).digest() for n in sorted(files))).hexdigest()
 
 
 def summary(found: list[plain.Verdict]) -> dict:

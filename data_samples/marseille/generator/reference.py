@@ -50,7 +50,9 @@ def write_reference(folder: Path, simulation: Simulation) -> None:
     a = town.anchors
     index = np.flatnonzero(a.street >= 0)[::POLE_EVERY]
     side = HALF_STREET_M - 1.0
-    x, y = a.x[index] + side * a.dy[index], a.y[index] - side * a.dx[index]
+    x, y = np.round(a.x[index] + side * a.dy[index], 2), np.round(a.y[index] - side * a.dx[index], 2)
+    on_land = shapely.contains_xy(simulation.land.land, x, y)
+    index, x, y = index[on_land], x[on_land], y[on_land]
     table = pa.table({
         "id": pa.array(np.arange(len(index)) + 1, pa.int64()),
         "voie": pa.array(a.street[index] + 1, pa.int64()),
@@ -59,7 +61,7 @@ def write_reference(folder: Path, simulation: Simulation) -> None:
         folder / "mobilier.gpkg",
         "poteaux",
         table,
-        points_at(np.round(x, 2), np.round(y, 2)),
+        points_at(x, y),
         geometry_type="Point",
         crs=p.CRS_METRIC,
     )
