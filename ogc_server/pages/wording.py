@@ -10,6 +10,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "skip": ("Aller à la carte", "Skip to the map"),
     "skip_table": ("Aller au tableau", "Skip to the table"),
     "layers": ("Couches", "Layers"),
+    "choose": ("Choisir une autre couche", "Choose another layer"),
     "theme": ("Thème", "Theme"),
     "theme_hint": (
         "Une couche sans thème, ou sans celui-ci, montre tout.",

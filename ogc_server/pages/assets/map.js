@@ -33,7 +33,7 @@ function describe(point) {
   if (!feature) return;
   const where = map.unproject(point);
   popup?.remove();
-  popup = new library.Popup({ maxWidth: "320px", locale: mapTexts(language) })
+  popup = new library.Popup({ maxWidth: "340px", locale: mapTexts(language) })
     .setLngLat(where)
     .setDOMContent(popupContent(feature, layerStyle, language, root))
     .addTo(map);
@@ -47,11 +47,15 @@ function showLegend() {
   }
 }
 
+// The legend lies over the map on wide screens, under it on narrow ones.
+function isWide() {
+  return window.getComputedStyle(document.getElementById("legend")).position === "absolute";
+}
+
 // Keep the city clear of the legend where that lies over the map.
 function padding() {
   const legend = document.getElementById("legend");
-  const over = window.getComputedStyle(legend).position === "absolute";
-  return { top: 16, right: 16, bottom: 40, left: over ? legend.offsetWidth + 28 : 16 };
+  return { top: 16, right: 16, bottom: 40, left: isWide() ? legend.offsetWidth + 28 : 16 };
 }
 
 function announceReady() {
@@ -82,7 +86,7 @@ async function start() {
   }
   map.touchZoomRotate.disableRotation();
   map.addControl(new library.NavigationControl({ showCompass: false }), "top-right");
-  map.addControl(new library.ScaleControl({ unit: "metric" }), "bottom-left");
+  map.addControl(new library.ScaleControl({ unit: "metric" }), isWide() ? "bottom-left" : "top-left");
   map.on("click", (event) => describe(event.point));
   map.getCanvas().addEventListener("keydown", (event) => {
     if (event.key === "Enter") describe(map.project(map.getCenter()));
