@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, RowMapping
+from sqlalchemy.engine import Connection
 
 from ogc_server.collections import Collection
 from ogc_server.feature_query import FeatureQuery, Interval
@@ -57,14 +57,15 @@ def read_page(collection: Collection, query: FeatureQuery, *, hits_only: bool = 
     with collection.sql_store.engine.connect() as connection:
         if hits_only:
             return Page((), _count(connection, collection, query, condition))
+        names = _names(collection, query.properties)
         statement = (
-            sa.select(*_columns(collection, query.properties, query.system, geometry=query.geometry))
+            sa.select(*_columns(collection, names, query.system, geometry=query.geometry))
             .where(condition)
             .order_by(*_order(collection, query), table.c.fid)
             .limit(query.limit)
             .offset(query.offset)
         )
-        rows = tuple(_row(r) for r in connection.execute(statement).mappings())
+        rows = tuple(_rows(connection.execute(statement), collection, names, geometry=query.geometry))
         if query.offset == 0 and len(rows) < query.limit:
             return Page(rows, len(rows))
         return Page(rows, _count(connection, collection, query, condition))
@@ -73,12 +74,11 @@ def read_page(collection: Collection, query: FeatureQuery, *, hits_only: bool = 
 def read_item(collection: Collection, identifier: str, system: System = CRS84) -> FeatureRow | None:
     """Return the feature called ``identifier``, or None."""
     table = collection.sql_table
-    statement = sa.select(*_columns(collection, None, system, geometry=True)).where(
-        table.c[collection.spec.key] == identifier
-    )
+    names = _names(collection, None)
+    statement = sa.select(*_columns(collection, names, system, geometry=True))
     with collection.sql_store.engine.connect() as connection:
-        found = connection.execute(statement).mappings().first()
-    return None if found is None else _row(found)
+        found = connection.execute(statement.where(table.c[collection.spec.key] == identifier)).fetchall()
+    return next(iter(_rows(found, collection, names, geometry=True)), None)
 
 
 def _count(
@@ -94,15 +94,18 @@ def _time_matters(collection: Collection, query: FeatureQuery) -> bool:
     return query.interval is not None and collection.spec.time_column in collection.types
 
 
+def _names(collection: Collection, properties: tuple[str, ...] | None) -> list[str]:
+    return [p.name for p in collection.properties if properties is None or p.name in properties]
+
+
 def _columns(
-    collection: Collection, properties: tuple[str, ...] | None, system: System, *, geometry: bool
+    collection: Collection, names: list[str], system: System, *, geometry: bool
 ) -> list[sa.ColumnElement[Any]]:
     table = collection.sql_table
-    chosen = [p.name for p in collection.properties if properties is None or p.name in properties]
     columns: list[sa.ColumnElement[Any]] = [table.c[collection.spec.key].label(_ID)]
     if geometry:
         columns.append(collection.sql_store.geojson(table, system.frame).label(_GEOMETRY))
-    return [*columns, *(table.c[name] for name in chosen)]
+    return [*columns, *(table.c[name] for name in names)]
 
 
 def _order(collection: Collection, query: FeatureQuery) -> Iterator[sa.ColumnElement[Any]]:
@@ -153,9 +156,19 @@ def _in_days(moment: dt.datetime | None, collection: Collection) -> dt.date | No
     return None if moment is None else moment.astimezone(collection.zone).date()
 
 
-def _row(row: RowMapping) -> FeatureRow:
-    properties = {name: plain(value) for name, value in row.items() if name not in {_ID, _GEOMETRY}}
-    return FeatureRow(str(row[_ID]), row.get(_GEOMETRY), properties)
+def _rows(
+    found: Iterable[Sequence[Any]], collection: Collection, names: list[str], *, geometry: bool
+) -> list[FeatureRow]:
+    """Turn rows (id, geometry if asked, properties) into features; only values of some types need a look."""
+    first = 2 if geometry else 1
+    looked_at = [n for n in names if isinstance(collection.types[n], sa.Float | sa.Date | sa.DateTime)]
+    rows = []
+    for values in found:
+        properties = dict(zip(names, values[first:], strict=True))
+        for name in looked_at:
+            properties[name] = plain(properties[name])
+        rows.append(FeatureRow(str(values[0]), values[1] if geometry else None, properties))
+    return rows
 
 
 def plain(value: Any) -> Any:
