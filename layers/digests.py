@@ -18,7 +18,8 @@ PACKAGES = ("layers", "hexgrid", "spatial", "risk_surfaces", "styles", "ogc_serv
 """What ``code_digest()`` covers: every floor and the command line."""
 
 _CODE_SUFFIXES = frozenset({".py", ".sql", ".html", ".js", ".css", ".json"})
-_LOCK = Path(__file__).resolve().parent.parent / "requirements.lock"
+_ROOT = Path(__file__).resolve().parent.parent
+_LOCK = _ROOT / "requirements.lock"
 
 
 def digest_bytes(data: bytes) -> str:
@@ -167,23 +168,30 @@ def code_digest(*packages: str) -> str:
     Parameters
     ----------
     packages
-        Importable names; none means the whole of Calanque.
+        Importable names; none means the whole of Calanque, as it stands beside this package.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a package that was named is not there.
     """
     contents: dict[str, str] = {}
     for package in packages or PACKAGES:
-        spec = importlib.util.find_spec(package)
-        if spec is None:
-            if packages:
-                raise ModuleNotFoundError(f"no package {package!r}")
-            continue  # the command line is not part of every installation
-        for root in spec.submodule_search_locations or ():
-            folder = Path(root)
-            for path in folder.rglob("*"):
-                if path.suffix in _CODE_SUFFIXES and path.is_file():
-                    contents[f"{package}/{path.relative_to(folder).as_posix()}"] = digest_file(path)
-        if spec.submodule_search_locations is None and spec.origin:
-            contents[Path(spec.origin).name] = digest_file(Path(spec.origin))
+        place = _ROOT / package
+        if not place.is_dir() and not place.with_suffix(".py").is_file() and packages:
+            place = _importable(package)
+        for path in [place.with_suffix(".py"), *place.rglob("*")]:
+            if path.suffix in _CODE_SUFFIXES and path.is_file():
+                contents[path.relative_to(place.parent).as_posix()] = digest_file(path)
     return digest_json(contents)
+
+
+def _importable(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"no package {package!r}")
+    origin = Path(spec.origin)
+    return origin.parent if spec.submodule_search_locations else origin.with_suffix("")
 
 
 def lock_digest() -> str:

@@ -159,7 +159,9 @@ def _take(source: Source, received: list[Received], city: City, home: Home) -> O
     outcome.figures |= {
         "records": len(folded.records),
         "not_located": int(folded.records["lon"].isna().sum()),
+        "new": folded.new,
         "updated": folded.updated,
+        "unchanged": folded.unchanged,
         "withdrawn": folded.withdrawn,
     }
     return outcome

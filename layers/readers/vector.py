@@ -17,7 +17,7 @@ from layers.readers.base import Delivery, Reader
 def read_layer(
     path: str | Path, layer: str | None, **open_options: str
 ) -> tuple[pa.Table, pa.Array | None, str | None]:
-    """Read one layer: attributes, WKB geometry and CRS.
+    """Read one layer (without a name: the first): attributes, WKB geometry and CRS.
 
     Raises
     ------
@@ -26,12 +26,12 @@ def read_layer(
     """
     shown = Path(path).name
     try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        if layer is not None and layer not in layers:
-            raise DeliveryError(f"{shown}: has no layer {layer!r}; it has {', '.join(layers)}")
-        if not layers:
-            raise DeliveryError(f"{shown}: holds no layer")
-        meta, table = read_arrow(path, layer=layer or layers[0], **open_options)
+        if layer is not None:
+            layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+            if layer not in layers:
+                raise DeliveryError(f"{shown}: has no layer {layer!r}; it has {', '.join(layers)}")
+        # By position: listing the layers of a GeoJSON file would read it twice.
+        meta, table = read_arrow(path, layer=0 if layer is None else layer, **open_options)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, pyogrio.errors.FieldError) as error:
         raise DeliveryError(f"{shown}: GDAL cannot read it: {error}") from error
     name = meta["geometry_name"] or "wkb_geometry"

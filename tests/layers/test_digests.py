@@ -115,4 +115,6 @@ def test_code_digest_changes_with_the_code(tmp_path: Path, monkeypatch: pytest.M
     (package / "query.sql").write_text("select 1")
     assert code_digest("some_package") != before
     assert code_digest("layers") != code_digest()
+    with pytest.raises(ModuleNotFoundError, match="nowhere_at_all"):
+        code_digest("nowhere_at_all")
     assert len(lock_digest()) == 64

@@ -225,6 +225,7 @@ def test_a_complete_delivery_updates_and_withdraws(small_city: DeliveredCity):
     assert incidents(small_city)["MC2"]["severity"] == 3
     assert (figures["log.updated"], figures["log.withdrawn"]) == (1, 1)
     assert (figures["log.rows"], figures["log.accepted"]) == (6, 6)
+    assert (figures["log.new"], figures["log.unchanged"]) == (4, 1)
     deliveries = read_catalogue(small_city.home)[0].deliveries
     assert [d.name for d in deliveries] == ["log-1.csv", "log-2.csv"]
     inputs = layer_table(small_city.home, "incidents").latest().inputs
