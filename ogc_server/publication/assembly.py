@@ -77,17 +77,17 @@ def assemble(
     run_id = identity.run_id
     with RunBuilder(home, run_id) as builder:
         building = _Building(builder.folder, city)
-        progress("fichiers et géométries", 0.0)
+        progress("fichiers / files", 0.0)
         for product in products:
             building.products.append(_write_product(building, product))
-        progress("base embarquée", 0.3)
+        progress("base embarquée / embedded store", 0.3)
         _write_store(building)
         progress("styles", 0.5)
         styles = styles_for(products, city, bands=_raster_values(products))
         entries = write_styles(styles, building.folder / "styles")
-        progress("tuiles", 0.6)
+        progress("tuiles / tiles", 0.6)
         _write_tiles(building, styles)
-        progress("mise en service", 0.95)
+        progress("mise en service / switching", 0.95)
         manifest = RunManifest(
             run_id=run_id,
             city_id=identity.city_id,

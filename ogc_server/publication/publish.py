@@ -61,7 +61,7 @@ def publish(
             # keeps the run it has until the new one is loaded.
             skipped = not hold_run(run, url.get_secret_value(), progress=tell) and skipped
         switch_current(home, run.manifest.run_id)
-    tell("publié", 1.0)
+    tell("publié / published", 1.0)
     seconds = time.monotonic() - started
     return StepReport(STEP, run.manifest.run_id, skipped=skipped, seconds=seconds, figures=_figures(run))
 
