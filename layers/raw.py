@@ -45,9 +45,9 @@ class Received:
 def deliveries_of(source: Source, city: City, home: Home) -> list[Received]:
     """Deliveries of a source in the order in which they count.
 
-    Those that the lake holds and the city file lists no more come first, in order of arrival; then those listed, in the
-    order of the file (a glob in name order). So a corrected file follows the one that it replaces, wherever the old
-    one has gone.
+    Those that the lake holds and the city file lists no more come first, in order of arrival (of a complete source the
+    last of them alone); then those listed, in the order of the file (a glob in name order). So a corrected file follows
+    the one that it replaces, wherever the old one has gone.
 
     Raises
     ------
@@ -70,7 +70,10 @@ def deliveries_of(source: Source, city: City, home: Home) -> list[Received]:
             listed[digest] = Received(source.id, digest, name, path, stored.sequence if stored else None)
     if not listed and not known:
         raise DeliveryError(f"source {source.id!r}: no file matches {', '.join(source.deliveries)} in {city.folder}")
-    return [r for r in known.values() if r.digest not in listed] + list(listed.values())
+    gone = [r for r in known.values() if r.digest not in listed]
+    if source.mode == "complete":
+        gone = gone[-1:]  # one says what the next changed; what came before it has no part in the records
+    return gone + list(listed.values())
 
 
 def _matches(pattern: str, folder: Path) -> list[tuple[Path | None, str]]:

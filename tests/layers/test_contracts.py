@@ -44,7 +44,7 @@ FIELD = st.one_of(
 ROWS = st.lists(st.lists(FIELD, min_size=8, max_size=8), min_size=1, max_size=8)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS)
 def test_whatever_is_delivered_each_row_is_accepted_or_refused_with_a_reason(
     small_city: DeliveredCity, rows: list[list[str]]

@@ -233,6 +233,15 @@ def test_a_complete_delivery_updates_and_withdraws(small_city: DeliveredCity):
     assert {p.name for p in (small_city.home.raw / "log").iterdir()} == {d.digest for d in deliveries}
 
 
+def test_of_complete_files_replaced_in_place_the_last_two_count_and_all_are_kept(small_city: DeliveredCity):
+    for severity in ("1", "2", "3"):
+        small_city.deliver([row(1, severity=severity)])
+        figures = dict(take(small_city).figures)
+    assert (figures["log.rows"], figures["log.updated"], figures["log.records"]) == (2, 1, 1)
+    assert len(read_catalogue(small_city.home)[0].deliveries) == 2
+    assert len(list((small_city.home.raw / "log").iterdir())) == 3
+
+
 def test_an_increment_leaves_what_it_does_not_bring(small_city: DeliveredCity):
     small_city.write_toml(CITY_TOML.replace('mode = "complete"', 'mode = "increment"'))
     take(small_city)

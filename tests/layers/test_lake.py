@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.digests import table_digest
@@ -71,6 +71,7 @@ def test_an_empty_table_keeps_its_columns(table: LakeTable):
     assert table.read().schema.equals(rows().schema)
 
 
+@settings(max_examples=20)
 @given(first=st.lists(st.integers(0, 50), unique=True), second=st.lists(st.integers(0, 50), unique=True))
 def test_the_digest_is_that_of_the_content_however_it_came(
     tmp_path_factory: pytest.TempPathFactory, first: list[int], second: list[int]
