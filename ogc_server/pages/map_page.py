@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -193,7 +194,8 @@ def _layer_parts(
         classes=layer.classes,
         image=layer.image,
     )
-    return layer, svg, _legends(context, choice, layer, language), found
+    told = dataclasses.replace(layer, classes=(), image=None)  # drawn: only what is said of it is kept
+    return told, svg, _legends(context, choice, layer, language), found
 
 
 def _legends(context: MapContext, choice: Choice, drawn: DrawnLayer, language: Language) -> list[Legend]:

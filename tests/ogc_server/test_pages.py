@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import warnings
 from collections import Counter
 from html.parser import HTMLParser
+from pathlib import Path
 
 import h3
 import numpy as np
+import pyarrow as pa
 import pytest
+import rasterio
 import shapely
+from hypothesis import given
+from hypothesis import strategies as st
 from plugins.synthetic import synthetic_products
+from rasterio.errors import NotGeoreferencedWarning
 from starlette.testclient import TestClient
 
+from layers.city import Text
 from layers.products import Form
+from layers.runs import Run
 from ogc_server.pages import map_page, sentences
 from ogc_server.pages.figure import WIDTH_UNITS, Frame, dot_path, frame_of, ring_path
 from ogc_server.pages.findings import tidy
+from ogc_server.pages.layer_data import masks
+from styles.cells import NULL_CLASS, count_classes
+from styles.files import read_style, styles_of
+from styles.model import StyleClass, StyleLayer
 from styles.vocabularies import HOT_AND_COLD
 
 SUBJECTS = {
@@ -258,6 +272,53 @@ def test_without_maplibre_the_drawn_map_is_the_page(embedded: TestClient, monkey
     assert not found.all("script")
     assert not [a for a in found.all("link", rel="stylesheet") if "maplibre" in (a["href"] or "")]
     assert found.all("svg", role="img")
+
+
+def test_the_drawn_density_has_the_colour_of_each_pixel(embedded: TestClient, synthetic_run: Run, tmp_path: Path):
+    (drawn,) = page(embedded, "?layer=risk_density").all("image")
+    png = tmp_path / "density.png"
+    png.write_bytes(base64.b64decode((drawn["href"] or "").removeprefix("data:image/png;base64,")))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(png) as source:
+            pixels = source.read()
+    product = synthetic_run.manifest.product("risk_density")
+    with rasterio.open(synthetic_run.path(product.forms[Form.EXACT])) as source:
+        values = source.read(1)
+    entry = styles_of(synthetic_run.manifest.styles, Form.EXACT, "risk_density")[0]
+    layer = read_style((synthetic_run.folder / "styles" / entry.model).read_text(encoding="utf-8")).layers[0]
+    assert pixels.shape[1:] == values.shape
+    for row, column in np.ndindex(values.shape):
+        wanted = None if np.isnan(values[row, column]) else layer.class_of(float(values[row, column]))
+        expected = wanted.rgba if wanted else (0, 0, 0, 0)
+        assert tuple(pixels[:, row, column]) == expected
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 500)), max_size=60))
+def test_numbers_are_put_in_the_class_that_the_style_says(values: list[int | None]):
+    classes = count_classes(np.array([v for v in values if v is not None]))
+    layer = StyleLayer(collection="c", classes=classes, no_data=NULL_CLASS)
+    assert_masks(layer, pa.chunked_array([pa.array(values, pa.int64())]))
+
+
+@given(
+    values=st.lists(st.one_of(st.none(), st.sampled_from(["hot_q01", "ns", "cold_q05", "jamais vu"])), max_size=60),
+    rest=st.booleans(),
+)
+def test_texts_are_put_in_the_class_that_the_style_says(*, values: list[str | None], rest: bool):
+    others = StyleClass(
+        id="others", label=Text(fr="Autres", en="Others"), colour="#cccccc", outline="#000000", rest=True
+    )
+    classes = (*HOT_AND_COLD.classes, *((others,) if rest else ()))
+    layer = StyleLayer(collection="c", classes=classes, no_data=None if rest else NULL_CLASS)
+    assert_masks(layer, pa.chunked_array([pa.array(values, pa.string())]))
+
+
+def assert_masks(layer: StyleLayer, values: pa.ChunkedArray) -> None:
+    found = masks(layer, values)
+    for row, value in enumerate(values.to_pylist()):
+        expected = layer.class_of(value)
+        assert [wanted for wanted, rows in found if rows[row]] == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize(

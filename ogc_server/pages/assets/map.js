@@ -4,7 +4,7 @@ import { mapTexts } from "./map-texts.js";
 import { fetchStyle, mapStyle } from "./map-style.js";
 import { popupContent } from "./map-popup.js";
 
-const PARTS = ["heading", "figure", "legend", "details", "other-language"];
+const PARTS = ["figure", "legend", "details", "other-language"];
 const container = document.getElementById("map");
 const stage = container.parentElement;
 const form = document.getElementById("choice");
@@ -114,6 +114,10 @@ async function show(address, { remember }) {
   for (const id of PARTS) {
     document.getElementById(id).replaceWith(document.adoptNode(page.getElementById(id)));
   }
+  // changed in place, so that a screen reader announces the new sentence
+  for (const selector of ["h1", "#sentence"]) {
+    document.querySelector(selector).textContent = page.querySelector(selector).textContent;
+  }
   document.title = page.title;
   const wanted = page.querySelector("input[name=layer]:checked");
   form.elements.layer.value = wanted.value;
@@ -126,9 +130,14 @@ async function show(address, { remember }) {
   if (mine === request) map.setStyle(style, { diff: false });
 }
 
+// What cannot be shown in place is loaded as a page, which tells what is wrong.
+function showOrLoad(address, options) {
+  show(address, options).catch(() => window.location.assign(address));
+}
+
 function follow() {
   const query = new URLSearchParams(new FormData(form));
-  show(`${form.action}?${query}`, { remember: true });
+  showOrLoad(`${form.action}?${query}`, { remember: true });
 }
 
 start().then(() => {
@@ -138,5 +147,5 @@ start().then(() => {
     event.preventDefault();
     follow();
   });
-  window.addEventListener("popstate", () => show(window.location.href.split("#")[0], { remember: false }));
+  window.addEventListener("popstate", () => showOrLoad(window.location.href.split("#")[0], { remember: false }));
 }).catch((error) => console.warn(`MapLibre: ${error.message}`));
