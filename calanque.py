@@ -270,7 +270,10 @@ def _ensure_deliveries(city_path: Path) -> bool:
     from data_samples.marseille.generator import ensure_sample
 
     with _progress("sample") as progress:
-        return ensure_sample(SAMPLE_CITY, progress=progress)
+        made = ensure_sample(SAMPLE_CITY, progress=progress)
+    if made:
+        _say("sample    generated")
+    return made
 
 
 @contextmanager

@@ -156,13 +156,34 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     pipeline.end()
 
 
+def received(built: Pipeline, folder: Path) -> Pipeline:
+    """A copy of the built home whose city has received a delivery: the next build has everything to do."""
+    shutil.copytree(built.home, folder / "home", symlinks=True)
+    shutil.copytree(built.city, folder / "city")
+    deliver(folder / "city", number=2, records=600, seed=1)
+    return Pipeline(folder / "city", folder / "home")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """What was found after a kill -9."""
+
+    before_the_end: bool
+    served: str
+    same_answers: bool
+
+
+@dataclass(frozen=True)
+class Survivor:
+    """A home that went through kills and a last whole build."""
+
+    pipeline: Pipeline
+    kills: list[Kill]
+
+
 @pytest.fixture
 def interrupted(built: Pipeline, tmp_path: Path) -> Iterator[Pipeline]:
-    """A built home whose city has received a delivery: the next build has everything to do."""
-    shutil.copytree(built.home, tmp_path / "home", symlinks=True)
-    shutil.copytree(built.city, tmp_path / "city")
-    deliver(tmp_path / "city", number=2, records=600, seed=1)
-    pipeline = Pipeline(tmp_path / "city", tmp_path / "home")
+    pipeline = received(built, tmp_path)
     yield pipeline
     pipeline.end()
 
@@ -202,32 +223,39 @@ def test_an_empty_layer_is_no_collection(built: Pipeline):
     assert families == {"incidents", "quartiers", "hex_incidents", "hotspots", "risk_density"}
 
 
-def test_another_folder_clock_and_locale_give_the_same_run(built: Pipeline, later: Pipeline, interrupted: Pipeline):
-    """One build in two goes, one in one go on the other side of the date line: the same run id and digests."""
-    assert later.manifest().run_id != built.manifest().run_id
-    interrupted.build()
-    assert content(interrupted.manifest()) == content(later.manifest())
-    assert interrupted.answers() == later.answers()
-
-
-def test_killed_builds_leave_the_previous_run_and_the_next_build_completes(
-    built: Pipeline, later: Pipeline, interrupted: Pipeline
-):
-    """Three kills in a row, at random moments of what is left to do."""
+@pytest.fixture(scope="module")
+def survivor(built: Pipeline, later: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Survivor]:
+    """A home whose next build was killed three times, at random moments of what was left to do, and then let finish."""
+    pipeline = received(built, tmp_path_factory.mktemp("survivor"))
     answers = built.answers()
     rng = random.Random(SEED)
-    kills = 0
+    kills = []
     for _ in range(3):
-        killed = interrupted.killed_after(later.whole_build_s * rng.uniform(0.2, 0.9))
-        kills += killed
-        if assert_old_or_new(interrupted, built, later) == "old":
-            assert killed
-            assert interrupted.answers() == answers
-    assert kills
-    interrupted.build()
-    assert content(interrupted.manifest()) == content(later.manifest())
-    assert interrupted.answers() == later.answers()
-    assert [p.name for p in (interrupted.home / "runs").iterdir() if p.name.startswith(".")] == []
+        killed = pipeline.killed_after(later.whole_build_s * rng.uniform(0.2, 0.9))
+        state = assert_old_or_new(pipeline, built, later)
+        kills.append(Kill(before_the_end=killed, served=state, same_answers=pipeline.answers() == answers))
+    pipeline.build()
+    yield Survivor(pipeline, kills)
+    pipeline.end()
+
+
+def test_after_each_kill_the_previous_run_is_served_whole(survivor: Survivor):
+    assert any(kill.before_the_end for kill in survivor.kills)
+    assert [kill for kill in survivor.kills if kill.served == "old" and not kill.same_answers] == []
+    assert [kill for kill in survivor.kills if kill.served == "old" and not kill.before_the_end] == []
+
+
+def test_after_the_kills_the_next_build_completes_and_leaves_nothing_behind(survivor: Survivor, built: Pipeline):
+    runs = Home(survivor.pipeline.home).runs
+    assert [p.name for p in runs.iterdir() if p.name.startswith(".")] == []
+    assert built.manifest().run_id in {run.manifest.run_id for run in list_runs(Home(survivor.pipeline.home))}
+
+
+def test_another_folder_clock_and_locale_give_the_same_run(survivor: Survivor, built: Pipeline, later: Pipeline):
+    """Two deliveries one by one and through kills, or in one go beyond the date line: the same run id and digests."""
+    assert later.manifest().run_id != built.manifest().run_id
+    assert content(survivor.pipeline.manifest()) == content(later.manifest())
+    assert survivor.pipeline.answers() == later.answers()
 
 
 @pytest.mark.prove
@@ -247,10 +275,7 @@ def test_killed_after_every_rename(built: Pipeline, later: Pipeline, tmp_path: P
     seen = []
     for number in range(1, 1000):
         folder = tmp_path / str(number)
-        shutil.copytree(built.home, folder / "home", symlinks=True)
-        shutil.copytree(built.city, folder / "city")
-        deliver(folder / "city", number=2, records=600, seed=1)
-        pipeline = Pipeline(folder / "city", folder / "home")
+        pipeline = received(built, folder)
         try:
             killed = pipeline.killed_after_rename(number)
             seen.append(assert_old_or_new(pipeline, built, later))
