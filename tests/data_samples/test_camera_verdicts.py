@@ -158,8 +158,8 @@ def write_evidence(path: Path, results: dict, right: dict, given: dict, seconds:
             round(v["controls_before"] / v["before"], 3) for r in results.values() for v in r.values()
         ),
         "largest_dispersion": max(v["dispersion"] for r in results.values() for v in r.values()),
-        "seeds": list(results),
     }
     lines = ",\n".join(f'  "{seed}": {json.dumps(result)}' for seed, result in results.items())
-    text = json.dumps(head, ensure_ascii=False, indent=1)[:-2] + ',\n "results": {\n' + lines + "\n }\n}\n"
+    text = json.dumps(head, ensure_ascii=False, indent=1)[:-2]
+    text += f',\n "seeds": {json.dumps(list(results))},\n "results": {{\n{lines}\n }}\n}}\n'
     path.write_text(text, encoding="utf-8")
