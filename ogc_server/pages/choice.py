@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from layers.city import ALL_THEMES, Text
 from layers.products import Grain
-from ogc_server.errors import bad_parameter
+from ogc_server.errors import bad_parameter, not_found
 from ogc_server.pages.context import MapContext
 from styles.files import StyleEntry
 
@@ -88,9 +88,11 @@ def chosen(context: MapContext, layer: str | None, theme: str | None) -> Choice:
     Raises
     ------
     OgcError
-        400 for a layer or a theme that the run does not have.
+        400 for a layer or a theme that the run does not have, 404 where there is nothing to show.
     """
     known = {s.key: s for s in subjects(context)}
+    if not known:
+        raise not_found("rien n’est publié pour ce profil.", "nothing is published for this profile.")
     if layer is None:
         subject = known.get("hotspots.class") or next(iter(known.values()))
     elif layer in known:

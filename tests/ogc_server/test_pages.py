@@ -24,7 +24,10 @@ from starlette.testclient import TestClient
 from layers.city import Text
 from layers.products import Form
 from layers.runs import Run
+from ogc_server.errors import OgcError
 from ogc_server.pages import map_page, sentences
+from ogc_server.pages.choice import chosen
+from ogc_server.pages.context import MapContext
 from ogc_server.pages.figure import WIDTH_UNITS, Frame, dot_path, frame_of, ring_path
 from ogc_server.pages.findings import tidy
 from ogc_server.pages.layer_data import masks
@@ -201,6 +204,15 @@ def test_a_public_reader_sees_zones_only(public: TestClient):
     assert [r["value"] for r in page(public).all("input", type="radio")] == ["quartiers"]
     assert public.get("/map?layer=hotspots.class").status_code == 400
     assert "cellule" not in page(public).text
+
+
+def test_a_profile_without_any_product_is_told_so(synthetic_run: Run):
+    empty = Run(synthetic_run.folder, synthetic_run.manifest.model_copy(update={"products": (), "styles": {}}))
+    text = Text(fr="Vide", en="Empty")
+    context = MapContext(run=empty, form=Form.PUBLIC, city_title=text, attribution="", metric_crs="EPSG:2154")
+    with pytest.raises(OgcError) as raised:
+        chosen(context, None, None)
+    assert raised.value.status == 404
 
 
 def test_language_follows_the_browser(embedded: TestClient):
