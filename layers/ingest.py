@@ -66,10 +66,8 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
     ----------
     city
         The city.
-    home
-        Its home folder; this step is its only writer meanwhile.
-    progress
-        Told what is being done.
+    home, progress
+        Its home folder, of which this step is the only writer meanwhile, and who is told.
 
     Returns
     -------
