@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -19,8 +18,6 @@ import shapely
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.land import FOLDER, to_metric
 from data_samples.marseille.generator.sample import GENERATED, ensure_sample
-
-sys.path.append(str(Path(__file__).parent))  # for hot_cells
 
 
 @pytest.fixture(scope="session")

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from hot_cells import hot
 
 from data_samples.marseille.generator import parameters as p
 from data_samples.marseille.generator.cells import outlines
+from support.hot_cells import hot
 
 HOT_THEMES = [t.key for t in p.THEMES if t.hot_places]
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -15,10 +13,7 @@ from hexgrid.spark import spark_session
 from layers.city import City
 from layers.home import Home
 from layers.steps import StepReport
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from small_city import city_document, incidents_table, make_home, metric_land
+from support.grid_city import city_document, incidents_table, make_home, metric_land
 
 
 @pytest.fixture(scope="session")

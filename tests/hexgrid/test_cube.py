@@ -7,11 +7,9 @@ from pathlib import Path
 
 import h3
 import numpy as np
-import oracle
 import pandas as pd
 import pyarrow as pa
 import pytest
-from small_city import city_document
 
 from hexgrid.cells import cell_text
 from hexgrid.cube import counts_by_cell, universe
@@ -22,6 +20,8 @@ from layers.errors import LakeError
 from layers.home import Home
 from layers.products import Form, Grain, Kind, Product
 from layers.steps import latest_stage
+from support import grid_oracle as oracle
+from support.grid_city import city_document
 
 SENSITIVE = {"sans_gravite", "intrafamilial"}
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import h3
 import numpy as np
-import oracle
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -20,6 +19,7 @@ from hexgrid.facts import FactColumns, facts_of_records, in_order, sum_by, work_
 from hexgrid.marginals import MONTH_KEYS, WEEK_KEYS, Period, counted, of_month, of_week
 from layers.digests import table_digest
 from layers.lake import DataFile
+from support import grid_oracle as oracle
 
 COLUMNS = FactColumns(("zone_quartiers",))
 PERIOD = Period(dt.date(2024, 2, 1), dt.date(2024, 10, 31))

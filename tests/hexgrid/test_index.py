@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import oracle
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 from pyspark.sql import SparkSession
-from small_city import DST_NIGHTS, city_document, incidents_table, make_home, metric_land
 
 from hexgrid.cells import parents
 from hexgrid.cube import month_name, universe_name, week_name
@@ -28,6 +26,9 @@ from layers.city import City
 from layers.home import Home
 from layers.lake import cube_table
 from layers.steps import StepReport, latest_stage
+from support import grid_oracle as oracle
+from support.grid_city import DST_NIGHTS, city_document, incidents_table, make_home, metric_land
+from support.services import PROJECT
 
 GRID = (10, 9, 8, 7, 6)
 TABLES = ["base", *(name(r) for name in (month_name, week_name, universe_name) for r in GRID), "universe_r11"]
@@ -200,7 +201,7 @@ ELSEWHERE = """
 import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from small_city import city_document, incidents_table, make_home, metric_land
+from support.grid_city import city_document, incidents_table, make_home, metric_land
 from hexgrid.index import index
 from hexgrid.spark import spark_session
 from layers.city import City
@@ -237,7 +238,7 @@ def test_the_same_cube_under_another_machine_time_zone_and_the_packaged_java(tmp
             filter(None, [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH")])
         ),
     }
-    command = [sys.executable, "-c", ELSEWHERE, str(Path(__file__).parent), str(tmp_path / "home"), json.dumps(TABLES)]
+    command = [sys.executable, "-c", ELSEWHERE, str(PROJECT / "tests"), str(tmp_path / "home"), json.dumps(TABLES)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     answer = json.loads(done.stdout.splitlines()[-1])

@@ -11,11 +11,11 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_city import CORNER_M, METRIC, SIDE_M, lon_lat, metric_land
 
 from hexgrid import universe as universe_module
 from hexgrid.cells import CRS84, boundaries, cells_of_points, disk, parents, project
 from hexgrid.universe import AREA_STEP_M2, base_universe, land_pieces, measure, parent_universe, to_metric
+from support.grid_city import CORNER_M, METRIC, SIDE_M, lon_lat, metric_land
 
 NO_CELLS = np.empty(0, dtype=np.int64)
 GRID = (10, 9, 8, 7, 6)

@@ -3,12 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from delivered_city import CITY_TOML
 
 from layers.city import load_city
 from layers.errors import CityFileError, HomeError
 from layers.home import Home, claim_home
 from layers.toml_lines import key_lines, line_of
+from support.delivered_city import CITY_TOML
 
 
 def line_with(text: str, fragment: str) -> int:

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from delivered_city import HEADER, DeliveredCity
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from layers.issues import Reason
 from layers.mapping import map_delivery
 from layers.readers import Delivery
 from layers.tables import TABLE_COLUMNS, table_schema
+from support.delivered_city import HEADER, DeliveredCity
 
 PROJECT = Path(__file__).resolve().parents[2]
 

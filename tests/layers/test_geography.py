@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from delivered_city import ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layers.errors import DeliveryError
 from layers.geography import Geography, build_geography, thiessen_zones
 from layers.locating import CRS84, transform_shapes, transformer
+from support.delivered_city import ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity
 
 METRIC = "EPSG:2154"
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import shapely
-from delivered_city import CITY_TOML, HEADER, ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity, row
 
 from layers.catalogue import read_catalogue
 from layers.errors import DeliveryError, HomeError
 from layers.home import claim_home
 from layers.ingest import ingest
 from layers.lake import layer_table, reject_table
+from support.delivered_city import CITY_TOML, HEADER, ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity, row
 
 PROJECT = Path(__file__).resolve().parents[2]
 

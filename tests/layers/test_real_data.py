@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from delivered_city import DeliveredCity
 
 from layers.city import load_city
 from layers.home import Home
 from layers.ingest import ingest
 from layers.lake import layer_table, reject_table
+from support.delivered_city import DeliveredCity
 
 TORONTO = Path(__file__).resolve().parents[1] / "system" / "toronto"
 

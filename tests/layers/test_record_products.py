@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from delivered_city import CITY_TOML, DeliveredCity, row
 
 from layers.errors import LakeError
 from layers.ingest import ingest
@@ -9,6 +8,7 @@ from layers.lake import layer_table
 from layers.products import Form, Kind
 from layers.record_products import record_products
 from layers.runs import lake_inputs, resolve_as_of
+from support.delivered_city import CITY_TOML, DeliveredCity, row
 
 SOURCES = """
 [[sources]]

@@ -7,8 +7,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from plugins.postgis import drop_all_runs, postgis_url
-from plugins.synthetic import build_synthetic_run
 from pydantic import SecretStr
 from starlette.testclient import TestClient
 
@@ -18,6 +16,8 @@ from ogc_server.app import create_app
 from ogc_server.publication.postgis import hold_run
 from ogc_server.settings import Settings
 from ogc_server.stores import Store, open_store
+from support.postgis import drop_all_runs, postgis_url
+from support.synthetic import build_synthetic_run
 
 __all__ = ["postgis_url"]
 ROOT = "http://127.0.0.1:8010"

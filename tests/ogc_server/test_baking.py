@@ -12,7 +12,6 @@ import pyogrio
 import pytest
 import shapely
 import sqlalchemy as sa
-from plugins.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, NOT_LOCATED, synthetic_city, synthetic_products
 
 from layers.products import Form, Product
 from layers.runs import Run
@@ -20,6 +19,7 @@ from ogc_server.archives import TileArchive
 from ogc_server.publication.rows import Rows, prepare
 from ogc_server.publication.tiles import THINNED_ABOVE_ROWS, WHOLE_FROM_ZOOM, bake, family_layers
 from ogc_server.stores import Store
+from support.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, NOT_LOCATED, synthetic_city, synthetic_products
 
 LAST_ZOOM = 15
 

@@ -12,10 +12,10 @@ import pytest
 import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plugins.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, synthetic_products
 
 from hexgrid.cells import boundaries, cell_int
 from layers.products import Form
+from support.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, synthetic_products
 
 CRS = "http://www.opengis.net/def/crs/{}"
 LAMBERT, MERCATOR, WGS84 = (CRS.format(f"EPSG/0/{n}") for n in (2154, 3857, 4326))

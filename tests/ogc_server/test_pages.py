@@ -17,7 +17,6 @@ import rasterio
 import shapely
 from hypothesis import given
 from hypothesis import strategies as st
-from plugins.synthetic import synthetic_products
 from rasterio.errors import NotGeoreferencedWarning
 from starlette.testclient import TestClient
 
@@ -35,6 +34,7 @@ from styles.cells import NULL_CLASS, count_classes
 from styles.files import read_style, styles_of
 from styles.model import StyleClass, StyleLayer
 from styles.vocabularies import HOT_AND_COLD
+from support.synthetic import synthetic_products
 
 SUBJECTS = {
     "hotspots.class",

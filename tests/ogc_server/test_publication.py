@@ -19,7 +19,6 @@ import shapely
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plugins.synthetic import INCIDENTS, NOT_LOCATED, build_synthetic_run, synthetic_city, synthetic_products
 from pydantic import SecretStr
 
 from layers.digests import digest_file
@@ -34,6 +33,7 @@ from ogc_server.publication.rows import prepare, rounded
 from ogc_server.stores import Store, open_store
 from ogc_server.stores.engines import open_duckdb
 from styles.files import entries_of
+from support.synthetic import INCIDENTS, NOT_LOCATED, build_synthetic_run, synthetic_city, synthetic_products
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -314,7 +314,7 @@ def test_a_city_that_wants_postgis_needs_its_address(tmp_path: Path, monkeypatch
 _KILLED_BUILD = """
 import os, sys
 from pathlib import Path
-from plugins.synthetic import build_synthetic_run
+from support.synthetic import build_synthetic_run
 import ogc_server.publication.assembly as assembly, layers.runs as runs
 
 def die(*_, **__):

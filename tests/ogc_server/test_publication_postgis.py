@@ -6,8 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
-from plugins.postgis import drop_all_runs
-from plugins.synthetic import build_synthetic_run
 from pydantic import SecretStr
 
 import ogc_server.publication.postgis as loading
@@ -17,6 +15,8 @@ from layers.runs import Run
 from ogc_server.publication.postgis import hold_run
 from ogc_server.stores import open_store, schema_of_run
 from ogc_server.stores.engines import postgis_engine
+from support.postgis import drop_all_runs
+from support.synthetic import build_synthetic_run
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ import socket
 
 import httpx
 import pytest
-from conftest import serving
 
 from layers.errors import HomeError
 from ogc_server.serve import _on_free_port
 from ogc_server.settings import Settings
+from support.services import serving
 
 
 def test_a_taken_port_gives_the_next_free_one():

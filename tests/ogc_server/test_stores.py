@@ -16,7 +16,6 @@ import shapely
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from plugins.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, NOT_LOCATED, THEMES, synthetic_products
 from pydantic import SecretStr
 
 from layers.errors import RunError
@@ -28,6 +27,7 @@ from ogc_server.publication.rows import prepare
 from ogc_server.stores import Dialect, Store, open_store
 from ogc_server.stores.engines import Watchdog, duckdb_engine, open_duckdb, postgis_engine
 from ogc_server.systems import Frame
+from support.synthetic import CENTRE_LAT, CENTRE_LON, INCIDENTS, NOT_LOCATED, THEMES, synthetic_products
 
 COLLECTIONS = ("incidents", "events", "quartiers", "hex_incidents", "hex_incidents_r9", "hotspots", "hotspots_r9")
 GEOMETRY_COLUMNS = {"geom", "geom_m"}

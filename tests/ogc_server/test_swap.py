@@ -6,13 +6,13 @@ import threading
 import time
 
 import pytest
-from plugins.synthetic import build_synthetic_run
 from starlette.testclient import TestClient
 
 from layers.home import Home
 from layers.runs import switch_current
 from ogc_server.app import create_app
 from ogc_server.settings import Settings
+from support.synthetic import build_synthetic_run
 
 ROOT = "http://127.0.0.1:8010"
 SOON_S = 20

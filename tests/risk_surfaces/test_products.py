@@ -10,7 +10,6 @@ import pyarrow as pa
 import pytest
 import rasterio
 import shapely
-from city_on_land import FIRST_DAY, LAST_DAY, fill_home, incidents_table, land_universe, points_on, small_city
 
 from hexgrid.universe import to_metric
 from layers.home import Home
@@ -21,6 +20,7 @@ from risk_surfaces.errors import SurfaceError
 from risk_surfaces.geobox import GeoBox
 from risk_surfaces.land_share import land_share
 from risk_surfaces.products import surfaces
+from support.city_on_land import FIRST_DAY, LAST_DAY, fill_home, incidents_table, land_universe, points_on, small_city
 
 LAND = shapely.union(shapely.Point(5.40, 43.32).buffer(0.012), shapely.box(5.37, 43.30, 5.3702, 43.3002))
 CITY = small_city(("vols", "nuisances", "secret", "rien"), sensitive=("secret",), density={"bandwidth_m": 200.0})

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 import shapely
-from city_on_land import METRIC, LandCells, land_universe, marseille_land
 
 from hexgrid.cells import neighbour_matrix
 from hexgrid.universe import parent_universe, planar_areas
 from spatial.neighbourhoods import neighbourhoods, share_steps
+from support.city_on_land import METRIC, LandCells, land_universe, marseille_land
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ from math import comb
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from city_on_land import LandCells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spatial.errors import StatisticError
 from spatial.exact_tail import P_FLOOR, Tails, _by_tilting, _by_transform, exact_tails, reference_distribution, thinned
 from spatial.neighbourhoods import SHARE_STEPS, neighbourhoods, share_steps
+from support.city_on_land import LandCells
 
 
 def exact_thinned(distribution: list[Fraction], share: Fraction) -> list[Fraction]:

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import scipy.stats
-from city_on_land import LandCells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from spatial.errors import StatisticError
 from spatial.exact_tail import Tails
 from spatial.hotspots import benjamini_hochberg, classify, gi_star, hot_spots
 from spatial.neighbourhoods import neighbourhoods
+from support.city_on_land import LandCells
 
 SIX_POINTS = np.array([(10, 10), (20, 10), (40, 10), (15, 20), (30, 20), (30, 30)], dtype=float)
 SIX_VALUES = np.array([2, 3, 3.2, 5, 8, 7])

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse as sp
-from city_on_land import LandCells
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from libpysal.graph import Graph
@@ -21,6 +20,7 @@ from hexgrid.cells import neighbour_matrix
 from spatial.classes import LISA_CLASSES
 from spatial.errors import StatisticError
 from spatial.moran import conditional_p, global_moran, local_moran, moran_graph, standardised_density
+from support.city_on_land import LandCells
 
 
 def adjacency_of(links: pd.DataFrame, order: list[str]) -> sp.csr_array:

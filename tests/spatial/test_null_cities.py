@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from city_on_land import LandCells
 
 from spatial.exact_tail import exact_tails
 from spatial.hotspots import benjamini_hochberg, classify
+from support.city_on_land import LandCells
 
 CITIES = 200
 ALLOWED = 0.06

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from city_on_land import METRIC
-from conftest import SAMPLE_CITY, one_at_a_time
-from planted import Planted, true_counts
 
 from data_samples.marseille.generator import ensure_sample
 from hexgrid.cells import neighbour_matrix
@@ -16,6 +13,9 @@ from hexgrid.universe import planar_areas
 from spatial.classes import CLASSES
 from spatial.hotspots import hot_spots
 from spatial.neighbourhoods import neighbourhoods, share_steps
+from support.city_on_land import METRIC
+from support.planted import Planted, true_counts
+from support.services import SAMPLE_CITY, one_at_a_time
 
 HOT = [CLASSES.index("hot_q01"), CLASSES.index("hot_q05")]
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
-from city_on_land import FIRST_DAY, fill_home, incidents_table, land_universe, points_on, small_city
 
 from hexgrid.cells import cell_int, cells_of_points, centres
 from layers.digests import table_digest
@@ -19,6 +18,7 @@ from layers.steps import latest_stage
 from spatial.classes import CLASSES, LISA_CLASSES
 from spatial.products import analyse
 from spatial.slices import labels, numbers, significant
+from support.city_on_land import FIRST_DAY, fill_home, incidents_table, land_universe, points_on, small_city
 
 ISLET = centres(cells_of_points([5.30], [43.30], 9))[0]
 LAND = shapely.union(

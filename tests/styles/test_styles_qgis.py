@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,7 @@ from styles.maplibre import maplibre_document
 from styles.model import Style, StyleLayer
 from styles.qml import feature_qml, raster_qml, sector_expression
 from styles.raster import at_least, below
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from conftest import need
+from support.services import need
 
 Styles = dict[tuple[str, str, str], Style]
 PYTHON = Path("/usr/bin/python3")

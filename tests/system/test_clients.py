@@ -15,7 +15,8 @@ import pyogrio
 import pyproj
 import pytest
 import shapely
-from conftest import need
+
+from support.services import need
 
 pytestmark = pytest.mark.system
 QGIS_PYTHON = "/usr/bin/python3"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import sys
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,9 +19,7 @@ from shapely.geometry import shape
 from ogc_server.pages.figure import WIDTH_UNITS, frame_of
 from ogc_server.pages.map_page import maplibre_version
 from styles.vocabularies import HOT_AND_COLD
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from conftest import need
+from support.services import need
 
 pytestmark = pytest.mark.system
 

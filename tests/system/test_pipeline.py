@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from system.small_city import deliver, make_city
 
 from layers.home import Home
 from layers.runs import RunManifest, list_runs, open_run
 from ogc_server.app import create_app
 from ogc_server.settings import Settings
+from support.pipeline_city import deliver, make_city
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE_CITY = PROJECT / "data_samples" / "marseille"

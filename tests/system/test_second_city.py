@@ -11,11 +11,11 @@ import httpx
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from conftest import calanque, serving
 
 from layers.home import Home
 from layers.lake import layer_table
 from layers.runs import RunManifest, open_run
+from support.services import calanque, serving
 
 DATA = "incidents/toronto_mci_2014_2021.parquet"
 CITY_FILE = Path(__file__).parent / "toronto" / "city.toml"

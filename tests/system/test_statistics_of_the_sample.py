@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from conftest import SAMPLE_CITY
-from planted import Planted
 
 from hexgrid.cells import cell_text
 from hexgrid.universe import to_metric
@@ -21,6 +19,8 @@ from layers.steps import latest_stage
 from risk_surfaces.geobox import GeoBox
 from risk_surfaces.land_share import land_share
 from risk_surfaces.products import located_incidents
+from support.planted import Planted
+from support.services import SAMPLE_CITY
 
 pytestmark = pytest.mark.system
 TRUTH = SAMPLE_CITY / "generated" / "truth"

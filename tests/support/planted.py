@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import shapely
-from city_on_land import CRS84, METRIC
 
 from hexgrid.cells import Cells, boundaries, cell_int, cells_of_points, parents, project
+from support.city_on_land import CRS84, METRIC
 
 ANYWHERE = 0.5
 """A cell is planted when more than this share of its land is inside a hot place."""

@@ -1,6 +1,6 @@
 """A PostGIS of one's own for tests: a throwaway cluster on a free loopback port.
 
-``from plugins.postgis import postgis_url`` in a conftest makes the fixture known. With ``CALANQUE_TEST_DATABASE_URL``
+``from support.postgis import postgis_url`` in a conftest makes the fixture known. With ``CALANQUE_TEST_DATABASE_URL``
 set, that database is used instead (its schemas ``calanque`` and ``run_…`` are dropped).
 """
 
