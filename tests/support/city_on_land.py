@@ -21,10 +21,11 @@ from layers.city import City
 from layers.home import Home
 from layers.lake import cube_table, layer_table
 from spatial.neighbourhoods import Floats, Neighbourhoods
+from support.services import SAMPLE_CITY
 
 CRS84 = "OGC:CRS84"
 METRIC = "EPSG:2154"
-QUARTIERS = Path(__file__).resolve().parent.parent / "data_samples" / "marseille" / "quartiers.geojson"
+QUARTIERS = SAMPLE_CITY / "quartiers.geojson"
 FIRST_DAY, LAST_DAY = dt.date(2023, 1, 1), dt.date(2024, 12, 31)
 
 

@@ -27,7 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE_CITY = PROJECT / "data_samples" / "marseille"
 SEED = 20260101
 TIMEOUT_S = 600
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("pipeline")]
+pytestmark = pytest.mark.system
 
 DIES_AFTER_A_RENAME = """
 import os, signal, sys

@@ -23,7 +23,7 @@ THEMES = {
     "persons": {"Assault", "Robbery"},
     "property": {"Break and Enter", "Auto Theft", "Theft Over"},
 }
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("toronto")]
+pytestmark = pytest.mark.system
 
 
 @pytest.fixture(scope="module")
