@@ -123,7 +123,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     routes: list[BaseRoute] = [Route("/assets/api.css", _stylesheet, methods=["GET", "HEAD"])]
     routes += [Route(path, threaded(handler), methods=_METHODS) for path, handler in ROUTES]
     routes += [Route(path, lean(handler), methods=_METHODS) for path, handler in LEAN_ROUTES]
-    routes += map_routes(map_context)
+    routes += map_routes(map_context, public_url=settings.public_url)
     app = Starlette(
         routes=routes,
         middleware=[Middleware(Gate, settings=settings), Middleware(_Failures)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Callable
 from typing import Final
 
 import uvicorn
@@ -40,7 +41,10 @@ def serve(settings: Settings, workers: int = 1) -> None:
     console = Console(stderr=False, highlight=False)
     if taken:
         console.print(f"Port {taken} is taken, port {settings.port} is used.")
-    console.print(f"Calanque: {_address(settings)}/map  (API: {_address(settings)}/)", soft_wrap=True)
+
+    def announce() -> None:
+        console.print(f"Calanque: {_address(settings)}/map  (API: {_address(settings)}/)", soft_wrap=True)
+
     common = {
         "host": settings.host,
         "port": settings.port,
@@ -51,13 +55,27 @@ def serve(settings: Settings, workers: int = 1) -> None:
         "h11_max_incomplete_event_size": 4 * settings.max_url_bytes,
     }
     if workers == 1:
-        uvicorn.run(create_app(settings), **common)  # type: ignore[arg-type]
+        _AnnouncedServer(uvicorn.Config(create_app(settings), **common), announce).run()  # type: ignore[arg-type]
         return
+    announce()
     document = settings.model_dump(mode="json")
     if settings.database_url:
         document["database_url"] = settings.database_url.get_secret_value()
     os.environ[_SETTINGS] = json.dumps(document)
     uvicorn.run("ogc_server.serve:worker_app", factory=True, workers=workers, **common)  # type: ignore[arg-type]
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """A server that shows its address once it answers there, not while it is still opening the run."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
 
 
 def worker_app() -> Starlette:
