@@ -230,7 +230,9 @@ def test_runs_of_an_empty_home(home: Path):
 def test_interrupting_a_process_ends_it_with_130(home: Path, city: Path):
     """Ctrl-C in the middle of a step: the process itself, signal and all."""
     code = (
-        "import time, calanque, layers.ingest\n"
+        "import signal, time, calanque, layers.ingest\n"
+        # as in a terminal: what runs in a shell's background starts with the signal ignored
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "def step(*_, **__):\n"
         "    print('working', flush=True); time.sleep(60)\n"
         "layers.ingest.ingest = step\n"
