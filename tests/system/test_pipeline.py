@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,25 @@ from layers.home import Home
 from layers.runs import RunManifest, list_runs, open_run
 from ogc_server.app import create_app
 from ogc_server.settings import Settings
+from support import evidence
 from support.pipeline_city import deliver, make_city
 
 PROJECT = Path(__file__).resolve().parents[2]
 SAMPLE_CITY = PROJECT / "data_samples" / "marseille"
 SEED = 20260101
 TIMEOUT_S = 600
+RANDOM_POINTS = 20
+CRASHES = "kill_points"
+CRASH_SAFE = (
+    "layers/home.py",
+    "layers/lake.py",
+    "layers/raw.py",
+    "layers/runs.py",
+    "layers/steps.py",
+    "ogc_server/publication/assembly.py",
+    "ogc_server/publication/publish.py",
+)
+"""What decides whether a kill leaves a whole run."""
 pytestmark = pytest.mark.system
 
 DIES_AFTER_A_RENAME = """
@@ -181,13 +194,6 @@ class Survivor:
     kills: list[Kill]
 
 
-@pytest.fixture
-def interrupted(built: Pipeline, tmp_path: Path) -> Iterator[Pipeline]:
-    pipeline = received(built, tmp_path)
-    yield pipeline
-    pipeline.end()
-
-
 def assert_old_or_new(pipeline: Pipeline, old: Pipeline, new: Pipeline) -> str:
     """The run that is served is the old one, byte for byte, or the new one, whole; nothing between."""
     manifest = pipeline.manifest()
@@ -259,37 +265,56 @@ def test_another_folder_clock_and_locale_give_the_same_run(survivor: Survivor, b
 
 
 @pytest.mark.prove
-@pytest.mark.parametrize("point", range(20))
-def test_killed_at_a_random_point(point: int, built: Pipeline, later: Pipeline, interrupted: Pipeline):
-    rng = random.Random(f"{SEED}-{point}")
-    interrupted.killed_after(later.whole_build_s * rng.uniform(0.05, 1))
-    if assert_old_or_new(interrupted, built, later) == "old":
-        assert interrupted.answers() == built.answers()
-    interrupted.build()
-    assert content(interrupted.manifest()) == content(later.manifest())
-
-
-@pytest.mark.prove
-def test_killed_after_every_rename(built: Pipeline, later: Pipeline, tmp_path: Path):
-    """Kill number n, a whole build, kill number n + 1 … until a build has no more renames."""
-    seen = []
+def test_killed_at_twenty_random_points_and_after_every_rename(built: Pipeline, later: Pipeline, tmp_path: Path):
+    """The evidence of what `make test` samples: kill, look at what is served, build whole, compare, and again."""
+    rng = random.Random(SEED)
+    moments = sorted(round(rng.uniform(0.05, 1), 3) for _ in range(RANDOM_POINTS))
+    points = [_killed(built, later, tmp_path, lambda p, m=m: p.killed_after(later.whole_build_s * m)) for m in moments]
+    renames = []
     for number in range(1, 1000):
-        folder = tmp_path / str(number)
-        pipeline = received(built, folder)
-        try:
-            killed = pipeline.killed_after_rename(number)
-            seen.append(assert_old_or_new(pipeline, built, later))
-            pipeline.build()
-            assert content(pipeline.manifest()) == content(later.manifest()), f"after rename {number}"
-        finally:
-            pipeline.end()
-            shutil.rmtree(folder)
-        if not killed:
+        renames.append(_killed(built, later, tmp_path, lambda p, n=number: p.killed_after_rename(n)))
+        if not renames[-1].before_the_end:
             break
-    assert len(seen) > 5  # the builds did rename: tables, stages, a run, the link
-    assert seen[0] == "old"
-    assert seen[-1] == "new"
-    assert seen == sorted(seen, key=["old", "new"].index)  # one switch, and no way back
+    served = [kill.served for kill in renames]
+    assert all(kill.served == "new" or kill.same_answers for kill in (*points, *renames))
+    assert len(renames) > 5  # the builds did rename: stages, a run, the link
+    assert (served[0], served[-1]) == ("old", "new")
+    assert served == sorted(served, key=["old", "new"].index)  # one switch, and no way back
+    evidence.write(
+        CRASHES,
+        CRASH_SAFE,
+        {
+            "what": "kill -9 of a second build of a small city; then the served run, byte for byte, and a whole build",
+            "seed": SEED,
+            "whole_build_s": round(later.whole_build_s, 1),
+            "random_points": [{"at": m, **asdict(kill)} for m, kill in zip(moments, points, strict=True)],
+            "after_rename": [{"number": n, **asdict(kill)} for n, kill in enumerate(renames, start=1)],
+        },
+    )
+
+
+def _killed(built: Pipeline, later: Pipeline, folder: Path, kill: Callable[[Pipeline], bool]) -> Kill:
+    """Kill one build of a home that has everything to do; the next one must complete it."""
+    pipeline = received(built, folder)
+    try:
+        killed = kill(pipeline)
+        state = assert_old_or_new(pipeline, built, later)
+        found = Kill(before_the_end=killed, served=state, same_answers=pipeline.answers() == built.answers())
+        pipeline.build()
+        assert content(pipeline.manifest()) == content(later.manifest())
+    finally:
+        pipeline.end()
+        shutil.rmtree(pipeline.home)
+        shutil.rmtree(pipeline.city)
+    return found
+
+
+def test_evidence_of_the_kills_is_about_this_code():
+    kept = evidence.read(CRASHES)
+    assert kept["code"] == evidence.digest_of(CRASH_SAFE), "run `make prove`: what commits and publishes has changed"
+    assert len(kept["random_points"]) == RANDOM_POINTS
+    assert kept["after_rename"][-1]["served"] == "new"
+    assert all(k["served"] == "new" or k["same_answers"] for k in (*kept["random_points"], *kept["after_rename"]))
 
 
 @pytest.mark.prove
