@@ -48,7 +48,7 @@ def universe(home: Home, resolution: int) -> pa.Table:
     """
     _not_finer_than_base(resolution)
     finer = range(resolution, BASE_RESOLUTION)
-    stored = next((r for r in finer if cube_table(home, universe_name(r)).exists()), BASE_RESOLUTION)
+    stored = next((r for r in finer if _is_current(home, universe_name(r))), BASE_RESOLUTION)
     table = cube_table(home, universe_name(stored)).read()
     return table if stored == resolution else parent_universe(table, resolution)
 
@@ -95,15 +95,20 @@ def counts_by_cell(city: City, home: Home, resolution: int) -> pa.Table:
 def _category_counts(city: City, home: Home, resolution: int) -> pa.Table:
     """Cell (at ``resolution``), theme, category and n; cells may be repeated."""
     for stored in range(resolution, BASE_RESOLUTION):
-        table = cube_table(home, month_name(stored))
-        if table.exists():
-            facts = table.read(["cell", "theme", "category", "n"])
+        if _is_current(home, month_name(stored)):
+            facts = cube_table(home, month_name(stored)).read(["cell", "theme", "category", "n"])
             break
     else:
         whole = cube_table(home, BASE).read(["cell", "on_land", "theme", "category", "date", "n"])
         facts = counted(whole, Period(city.analysis.start, city.analysis.end))
     cells = parents(facts.column("cell").to_numpy(), resolution)
     return facts.set_column(facts.column_names.index("cell"), "cell", pa.array(cells))
+
+
+def _is_current(home: Home, name: str) -> bool:
+    """Whether a table was made with the present base facts: one of a resolution no longer listed stays behind."""
+    base, table = cube_table(home, BASE).latest(), cube_table(home, name).latest()
+    return table is not None and base is not None and dict(table.inputs) == dict(base.inputs)
 
 
 def _sums(places: Cells, n: NDArray[np.int64], kept: NDArray[np.bool_], size: int) -> NDArray[np.int64]:

@@ -11,3 +11,7 @@ class CellError(CalanqueError, ValueError):
 
 class SparkUnavailableError(CalanqueError, RuntimeError):
     """Spark cannot start here; the message says what to install or to set."""
+
+
+class SparkTaskError(RuntimeError):
+    """A task of Spark failed; the message is what Spark said. A defect, or a broken disk: nothing in the city file."""

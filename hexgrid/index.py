@@ -50,7 +50,7 @@ from hexgrid.universe import (
     to_metric,
 )
 from layers.city import City
-from layers.digests import code_digest, digest_json
+from layers.digests import code_digest, digest_json, lock_digest
 from layers.home import Home
 from layers.lake import DataFile, LakeTable, cube_table, layer_table
 from layers.steps import Figure, ProgressCallback, Stage, StepReport, no_progress
@@ -166,6 +166,7 @@ def index_inputs(city: City, home: Home) -> dict[str, str]:
         "land": land.digest if land else "",
         "settings": digest_json(settings),
         "code": code_digest("layers", "hexgrid"),
+        "lock": lock_digest(),
     }
 
 

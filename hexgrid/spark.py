@@ -17,11 +17,12 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark import SparkConf, SparkContext
+from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from hexgrid.cells import cells_of_points
-from hexgrid.errors import SparkUnavailableError
+from hexgrid.errors import SparkTaskError, SparkUnavailableError
 from hexgrid.java import find_java
 
 MASTER_VARIABLE = "CALANQUE_SPARK_MASTER"
@@ -114,6 +115,9 @@ def _java_process(work: Path, *, time_zone: str, short: bool) -> Iterator[SparkS
     try:
         session.conf.set("spark.sql.shuffle.partitions", str(_TASKS_PER_CORE * session.sparkContext.defaultParallelism))
         yield session
+    except PySparkException as error:
+        # asked of Java while it is there: the text of such an error lives in it
+        raise SparkTaskError(f"Spark failed: {str(error)[-_QUOTED_LOG_CHARACTERS:]}") from None
     finally:
         session.stop()
         _end(gateway)

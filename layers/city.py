@@ -20,7 +20,19 @@ from layers.errors import CityFileError
 from layers.fields import LAYER_FIELDS
 from layers.home import Home, check_home
 from layers.toml_lines import key_lines, line_of
-from layers.values import ALL_THEMES, Crs, FormName, LayerKind, MetricCrs, ProfileName, Slug, Text, TimeZone, Value
+from layers.values import (
+    ALL_THEMES,
+    Crs,
+    FormName,
+    LayerKind,
+    MetricCrs,
+    ProfileName,
+    Resolutions,
+    Slug,
+    Text,
+    TimeZone,
+    Value,
+)
 
 __all__ = [
     "ALL_THEMES",
@@ -117,7 +129,7 @@ class Grid(Value):
     """Table ``[grid]``: H3 resolutions (base 11; published 10 to 6)."""
 
     base_resolution: Literal[11] = 11
-    resolutions: tuple[int, ...] = (10, 9, 8, 7, 6)
+    resolutions: Resolutions = (10, 9, 8, 7, 6)
     default_resolution: int = 10
     tile_resolutions: dict[int, int] = Field(default={0: 7, 10: 8, 12: 9, 14: 10})
     """First zoom → resolution drawn from that zoom on."""
@@ -172,9 +184,10 @@ class Taxonomy(Value):
 class HotspotParameters(Value):
     """Table ``[analysis.hotspots]``: false discovery rate, draws, seed, and rings of the neighbourhood."""
 
-    resolutions: tuple[int, ...] = (10, 9)
+    resolutions: Resolutions = (10, 9)
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    permutations: int = Field(default=999, ge=99)
+    permutations: int = Field(default=9999, ge=99)
+    """Draws of local Moran: its smallest p, 2 / (draws + 1), must pass the false discovery rate of a whole city."""
     seed: int = 20260101
     rings: int = Field(default=1, ge=1, le=5)
 

@@ -69,7 +69,7 @@ class Source(Value):
     attribution: str | None = None
     update_frequency: str | None = None
     classification: Literal["public", "interne", "restreint"] = "interne"
-    retention_days: int | None = None
+    retention_days: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from layers.catalogue import write_catalogue
 from layers.city import City, Source
 from layers.contracts import judge
-from layers.digests import code_digest, digest_file, digest_json
+from layers.digests import code_digest, digest_file, digest_json, lock_digest
 from layers.geography import Geography, build_geography
 from layers.home import Home, claim_home, writing
 from layers.identity import Folded, fold_deliveries, record_ids
@@ -119,6 +119,7 @@ def ingest_key(city: City, received: Mapping[str, list[Received]]) -> str:
         "deliveries": {source: [r.digest for r in rs] for source, rs in received.items()},
         "boundaries": {path: digest_file(city.folder / path) for path in files if (city.folder / path).is_file()},
         "code": code_digest("layers"),
+        "lock": lock_digest(),
     }
     return digest_json(decided)
 

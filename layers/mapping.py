@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from layers.city import City
+from layers.clock import local_time, to_utc
 from layers.declared_sources import ColumnRule, Source
 from layers.errors import DeliveryError
 from layers.fields import LAYER_FIELDS, PERIODS, Field, FieldType
@@ -105,7 +106,7 @@ def map_delivery(delivery: Delivery, source: Source, city: City, *, extras: froz
             )
         except DeliveryError as error:
             raise DeliveryError(f"{name}: field {field_name!r}: {error}") from error
-    _close_days(mapped, source)
+    _close_days(mapped, source, timezone)
     if source.layer == "incidents":
         _categories(mapped, source, city)
     mapped.places = _places(delivery, source, city, mapped.issues, name)
@@ -203,20 +204,25 @@ def _moments(reading: _Reading, column: pa.Array, mapped: Mapped) -> NDArray[np.
     return times.utc
 
 
-def _close_days(mapped: Mapped, source: Source) -> None:
+def _close_days(mapped: Mapped, source: Source, timezone: str) -> None:
     """Make a date without time the interval of its day: an end date is inclusive, a start without end lasts its day."""
     pair = PERIODS.get(source.layer)
     if pair is None or LAYER_FIELDS[source.layer][pair[0]].type is not FieldType.TIME:
         return
     start, end = pair
-    day = np.timedelta64(1, "D")
     starts, ends = mapped.frame[start].to_numpy(), mapped.frame[end].to_numpy().copy()
     whole_start = mapped.extras.pop(f"whole_day:{start}", np.zeros(len(starts), dtype=object)).astype(bool)
     whole_end = mapped.extras.pop(f"whole_day:{end}", np.zeros(len(starts), dtype=object)).astype(bool)
-    ends[whole_end] += day
+    ends[whole_end] = _next_midnight(ends[whole_end], timezone)
     lasting = whole_start & np.isnat(ends) & ~mapped.issues.flagged(end)
-    ends[lasting] = starts[lasting] + day
+    ends[lasting] = _next_midnight(starts[lasting], timezone)
     mapped.frame[end] = ends
+
+
+def _next_midnight(midnights: NDArray[np.datetime64], timezone: str) -> NDArray[np.datetime64]:
+    """Local midnight that ends the day begun at each instant (UTC): 23 or 25 hours later when the clocks change."""
+    days = local_time(midnights, timezone).astype("datetime64[D]") + np.timedelta64(1, "D")
+    return to_utc(days.astype("datetime64[us]"), timezone).utc
 
 
 def _count_codes(mapped: Mapped, text: pa.Array, unknown: NDArray[np.bool_]) -> None:

@@ -58,3 +58,13 @@ def _time_zone(value: str) -> str:
 MetricCrs = Annotated[str, AfterValidator(_metric_crs)]
 TimeZone = Annotated[str, AfterValidator(_time_zone)]
 Crs = Annotated[str, AfterValidator(_known_crs)]
+
+
+def _each_once(values: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(values)) != len(values):
+        raise ValueError("each resolution is given once")
+    return values
+
+
+Resolutions = Annotated[tuple[Annotated[int, Field(ge=0, le=10)], ...], Field(min_length=1), AfterValidator(_each_once)]
+"""H3 resolutions above the base (11), each once."""

@@ -142,7 +142,9 @@ def _risk_density(
     """Compute, check and write every band."""
     chosen = city.analysis.density
     land = _metric_land(city, home)
-    west, south, east, north = shapely.bounds(land).tolist()
+    # With every record: an edge that is straight in degrees bends in metres, and a point beside it may lie beyond.
+    reached = shapely.union(land, shapely.multipoints(incidents.x_m, incidents.y_m))
+    west, south, east, north = shapely.bounds(reached).tolist()
     box = GeoBox.covering((west, south, east, north), pixel_m=chosen.pixel_m, crs=city.city.metric_crs)
     share = land_share(land, box)
     weights = kernel_weights(chosen.bandwidth_m, chosen.pixel_m)

@@ -265,7 +265,9 @@ def _version(command: str, option: str) -> int:
             done = subprocess.run([program, option], capture_output=True, text=True, timeout=60, check=False)
         except (OSError, subprocess.TimeoutExpired):
             continue
-        found = re.search(r"v?(?:1\.)?(\d+)", done.stdout + done.stderr)
+        # The word first: options that Java picked up from the environment are told before it, numbers and all.
+        said = done.stdout + done.stderr
+        found = re.search(r'version "(?:1\.)?(\d+)', said) or re.search(r"^v?(\d+)", said, re.MULTILINE)
         if done.returncode == 0 and found:
             return int(found[1])
     return 0

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from layers.declared_sources import ReadOptions
@@ -32,7 +34,7 @@ class DelimitedReader(Reader):
             text = data.decode(encoding)
         except (UnicodeDecodeError, LookupError) as error:
             raise DeliveryError(f"{path.name}: is not {encoding} text: {error}") from error
-        text = text.removeprefix("\ufeff")
+        text = text.removeprefix("\ufeff").lstrip("\r\n")
         if not text.strip():
             raise DeliveryError(f"{path.name}: is empty; a header was expected")
         delimiter = options.delimiter or sniffed_delimiter(text)
@@ -85,10 +87,31 @@ def _parsed(data: bytes, delimiter: str, name: str) -> Delivery:
         )
     except pa.ArrowInvalid as error:
         raise DeliveryError(f"{name}: is not delimited text: {error}") from error
+    if quoted and len(header) > 1:
+        _refuse_swallowed_rows(table, delimiter, name)
     # Arrow counts the header as row 1.
     malformed = np.array(sorted(number - 1 for number in bad), dtype=np.int64)
     every = np.arange(1, table.num_rows + len(malformed) + 1, dtype=np.int64)
     return Delivery(table, np.setdiff1d(every, malformed), malformed=malformed)
+
+
+def _refuse_swallowed_rows(table: pa.Table, delimiter: str, name: str) -> None:
+    """Refuse a file in which a value holds whole rows: a quotation mark was opened there and never closed.
+
+    Raises
+    ------
+    DeliveryError
+        Naming the first such row and column.
+    """
+    mark = re.escape(delimiter)
+    whole_row = rf"\n(?:[^\n{mark}]*{mark}){{{table.num_columns - 1}}}"
+    for column in table.column_names:
+        row = pc.index(pc.match_substring_regex(table.column(column), whole_row), True).as_py()
+        if row >= 0:
+            raise DeliveryError(
+                f"{name}: row {row + 1}, column {column!r}: the value holds whole rows of the file, so a quotation "
+                "mark is opened there and never closed; close it, or double it inside a value"
+            )
 
 
 def _header(data: bytes, delimiter: str, name: str, *, quoted: bool) -> list[str]:

@@ -75,13 +75,14 @@ class FlatGeobufReader(_VectorReader):
 
 
 class ShapefileReader(_VectorReader):
-    """A shapefile, alone or zipped with its companions."""
+    """A shapefile, zipped with its companions: several files cannot be kept and digested as one delivery."""
 
     formats: ClassVar[tuple[str, ...]] = ("shapefile",)
-    suffixes: ClassVar[tuple[str, ...]] = (".zip", ".shp")
+    suffixes: ClassVar[tuple[str, ...]] = (".zip", ".shp")  # .shp to be refused with its reason
 
     def read(self, path: Path, options: ReadOptions) -> Delivery:
         """Read the layer that the options name, or the first one."""
-        inside = f"/vsizip/{path}" if path.suffix.lower() == ".zip" else path
-        table, geometry, crs = read_layer(inside, options.layer)
+        if path.suffix.lower() != ".zip":
+            raise DeliveryError(f"{path.name}: a shapefile is several files: zip it with its companions")
+        table, geometry, crs = read_layer(f"/vsizip/{path}", options.layer)
         return Delivery.of(table, geometry=geometry, crs=crs)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow.compute as pc
 
+from hexgrid.index import index_inputs
 from layers.city import City
-from layers.digests import code_digest, lock_digest
+from layers.digests import code_digest, digest_json, lock_digest
 from layers.errors import RunError
 from layers.home import Home
 from layers.lake import layer_table
 from layers.products import Product
 from layers.runs import compute_run_id, lake_inputs, resolve_as_of
 from layers.steps import Figure, Stage, latest_stage
+from risk_surfaces.products import surface_inputs
+from spatial.products import analyse_inputs
 
-STEPS = ("index", "analyse", "surfaces")
+STEPS: dict[str, Callable[[City, Home], dict[str, str]]] = {
+    "index": index_inputs,
+    "analyse": analyse_inputs,
+    "surfaces": surface_inputs,
+}
 """Steps whose products are published, in the order of the collections."""
 _UNMAPPED = "unmapped"
 
@@ -63,8 +70,25 @@ def identify(city: City, *, inputs: Mapping[str, str], as_of: dt.date) -> RunIde
 
 def identify_home(city: City, home: Home, stages: Mapping[str, Stage]) -> RunIdentity:
     """Put together what decides the run that ``home`` would publish now."""
+    _check_fresh(city, home, stages)
     inputs = lake_inputs(city, home) | {f"stages/{step}": stage.key for step, stage in stages.items()}
     return identify(city, inputs=inputs, as_of=resolve_as_of(city, home))
+
+
+def _check_fresh(city: City, home: Home, stages: Mapping[str, Stage]) -> None:
+    """Refuse to publish statistics of other records, parameters or code than the present ones.
+
+    Raises
+    ------
+    RunError
+        Naming the steps that are out of date.
+    """
+    stale = [step for step, inputs_of in STEPS.items() if stages[step].key != digest_json(inputs_of(city, home))]
+    if stale:
+        raise RunError(
+            f"{', '.join(stale)} in {home.root} is older than the layers, the city file or the code: "
+            f"run {', '.join(stale)} again ('calanque build' does all)"
+        )
 
 
 def city_facts(city: City) -> dict[str, Any]:

@@ -192,6 +192,36 @@ def test_the_hour_is_unknown_when_the_interval_is_longer_than_one(
     assert (record["ended_at"] and str(record["ended_at"])) == ended_at
 
 
+@pytest.mark.parametrize(
+    ("date", "ends"), [("31/03/2024", "2024-03-31 22:00:00+00:00"), ("27/10/2024", "2024-10-27 23:00:00+00:00")]
+)
+def test_the_day_of_a_clock_change_ends_at_its_own_midnight(small_city: DeliveredCity, date: str, ends: str):
+    """23 hours in March, 25 in October."""
+    small_city.deliver([row(1, date=date, hour="")])
+    take(small_city)
+    assert str(incidents(small_city)["MC1"]["ended_at"]) == ends
+
+
+def test_a_quotation_mark_that_is_never_closed_refuses_the_delivery(small_city: DeliveredCity):
+    """Nothing may be lost silently: the rows after the mark would be one value of its row, even of a dropped column."""
+    rows = [row(n) for n in range(1, 31)]
+    rows[9] = rows[9].replace("DUPONT Jean", '"DUPONT Jean')
+    small_city.deliver(rows)
+    with pytest.raises(DeliveryError, match=r"row 10, column 'AGENT'.*never closed"):
+        take(small_city)
+
+
+def test_honest_line_breaks_inside_quotes_are_kept(small_city: DeliveredCity):
+    small_city.deliver([row(1).replace("DUPONT Jean", '"DUPONT\nJean; ""dit"" Petit"'), row(2)])
+    assert dict(take(small_city).figures)["log.accepted"] == 2
+
+
+def test_blank_lines_before_the_header_are_no_rows(small_city: DeliveredCity):
+    small_city.deliver([row(1)], header=f"\n\n{HEADER}")
+    figures = dict(take(small_city).figures)
+    assert (figures["log.rows"], figures["log.rejected"]) == (1, 0)
+
+
 def test_a_date_without_time_lasts_its_day(small_city: DeliveredCity):
     small_city.deliver([row(1, hour="")])
     take(small_city)

@@ -73,6 +73,13 @@ def write_shapefile(path: Path) -> None:
             archive.write(part, part.name)
 
 
+def test_a_shapefile_without_its_companions_is_refused(tmp_path: Path):
+    """Its attributes would change in another file than the one that is digested."""
+    write_shapefile(tmp_path / "records.zip")
+    with pytest.raises(DeliveryError, match="zip it with its companions"):
+        read_delivery(tmp_path / "shape" / "records.shp", ReadOptions())
+
+
 WRITERS = {
     "records.csv": write_csv,
     "records.xlsx": write_xlsx,

@@ -21,14 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from layers.digests import digest_file
+from layers.digests import digest_file, digest_json
 from layers.errors import CalanqueError, ProductError, RunError
 from layers.home import Home
 from layers.lake import layer_table
 from layers.products import Form, Grain, Product
 from layers.runs import Run, current_run_id, list_runs, open_run
 from layers.steps import Stage
-from ogc_server.publication import publish
+from ogc_server.publication import identity, publish
 from ogc_server.publication.rows import prepare, rounded
 from ogc_server.stores import Store, open_store
 from ogc_server.stores.engines import open_duckdb
@@ -222,20 +222,44 @@ def test_publishing_before_the_other_steps_says_what_to_do(tmp_path: Path):
 
 
 @pytest.fixture
-def done_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """Home folder of a small city whose steps are all done."""
+def done_home(layers_only: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Home folder of a small city whose steps are all done, under made-up keys: their freshness is tested apart."""
+    monkeypatch.setattr(identity, "_check_fresh", lambda *_: None)
+    for step, collections in STAGED.items():
+        finish_stage(layers_only, step, collections)
+    return layers_only
+
+
+STAGED: dict[str, list[str]] = {"index": ["hex_incidents"], "analyse": ["hotspots", "hotspots_r9"], "surfaces": []}
+
+
+@pytest.fixture
+def layers_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """Home folder of a small city that has been ingested."""
     monkeypatch.delenv("CALANQUE_DATABASE_URL", raising=False)
     home = Home(tmp_path)
     zones = product_called("quartiers").tables[Form.EXACT]
     zones = zones.add_column(2, "parent", pa.nulls(zones.num_rows, pa.string()))
     layer_table(home, "zones_quartiers").commit({None: zones}, inputs={"deliveries/zones/q": "d1"}, sort_by=["key"])
-    for step, collections in (("index", ["hex_incidents"]), ("analyse", ["hotspots", "hotspots_r9"]), ("surfaces", [])):
-        finish_stage(home, step, collections)
     return home
 
 
-def finish_stage(home: Home, step: str, collections: list[str], variant: int = 0) -> None:
-    stage = Stage(home, step, f"{step}-{variant}")
+def test_statistics_of_other_records_or_parameters_are_not_published(layers_only: Home):
+    """Each step must have been done on what is there now; one that has not is named."""
+    city = synthetic_city()
+    for step, inputs_of in identity.STEPS.items():
+        finish_stage(layers_only, step, STAGED[step], key=digest_json(inputs_of(city, layers_only)))
+    assert not publish(city, layers_only).skipped
+    later = synthetic_city(analysis={**city.analysis.model_dump(mode="json"), "start": "2020-01-01"})
+    with pytest.raises(RunError, match=r"index, analyse, surfaces in .* is older"):
+        publish(later, layers_only)
+    finish_stage(layers_only, "surfaces", [], key="of another time")
+    with pytest.raises(RunError, match=r"surfaces in .* is older"):
+        publish(city, layers_only)
+
+
+def finish_stage(home: Home, step: str, collections: list[str], variant: int = 0, key: str = "") -> None:
+    stage = Stage(home, step, key or f"{step}-{variant}")
     stage.begin()
     stage.finish([p for p in synthetic_products(variant) if p.spec.id in collections], {})
 

@@ -237,7 +237,7 @@ def survivor(built: Pipeline, later: Pipeline, tmp_path_factory: pytest.TempPath
     rng = random.Random(SEED)
     kills = []
     for _ in range(3):
-        killed = pipeline.killed_after(later.whole_build_s * rng.uniform(0.2, 0.9))
+        killed = pipeline.killed_after(later.whole_build_s * rng.uniform(0.15, 0.45))
         state = assert_old_or_new(pipeline, built, later)
         kills.append(Kill(before_the_end=killed, served=state, same_answers=pipeline.answers() == answers))
     pipeline.build()
@@ -246,9 +246,8 @@ def survivor(built: Pipeline, later: Pipeline, tmp_path_factory: pytest.TempPath
 
 
 def test_after_each_kill_the_previous_run_is_served_whole(survivor: Survivor):
-    assert any(kill.before_the_end for kill in survivor.kills)
+    assert all(kill.before_the_end for kill in survivor.kills)
     assert [kill for kill in survivor.kills if kill.served == "old" and not kill.same_answers] == []
-    assert [kill for kill in survivor.kills if kill.served == "old" and not kill.before_the_end] == []
 
 
 def test_after_the_kills_the_next_build_completes_and_leaves_nothing_behind(survivor: Survivor, built: Pipeline):
