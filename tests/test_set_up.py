@@ -85,6 +85,15 @@ def test_every_install_checks_hashes_and_builds_with_the_locked_setuptools(set_u
     assert set_up.ran[1][-1] == str(set_up.LOCK)
 
 
+def test_where_all_is_required_the_packaged_java_is_too(set_up: ModuleType, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CALANQUE_REQUIRE_ALL", "1")
+    monkeypatch.setattr(set_up, "_version", lambda *_: 17)
+    monkeypatch.setattr(set_up, "_has_node", lambda: True)
+    monkeypatch.setattr(set_up, "_missing", lambda _: [])
+    assert set_up.main() == 0
+    assert set_up.DONE.read_text(encoding="utf-8").split() == ["requirements.lock", "requirements-java.lock"]
+
+
 @pytest.mark.parametrize(("found", "extra"), [({"java", "node"}, 0), ({"node"}, 1), ({"java"}, 1), (set(), 2)])
 def test_java_and_node_are_packages_only_where_they_are_missing(
     set_up: ModuleType,
@@ -93,6 +102,7 @@ def test_java_and_node_are_packages_only_where_they_are_missing(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture,
 ):
+    monkeypatch.delenv("CALANQUE_REQUIRE_ALL", raising=False)
     monkeypatch.setattr(set_up.shutil, "which", lambda _: None)
     monkeypatch.setattr(set_up, "_version", lambda *_: 17 if "java" in found else 0)
     monkeypatch.setattr(set_up, "_has_node", lambda: "node" in found)
