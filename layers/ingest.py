@@ -26,7 +26,7 @@ from layers.identity import Folded, fold_deliveries, record_ids
 from layers.issues import Issues, Reason
 from layers.lake import layer_table, reject_table
 from layers.mapping import Mapped, check_columns, map_delivery
-from layers.raw import Received, deliveries_of, read_received, store
+from layers.raw import Received, deliveries_of, hide_in_older, read_received, store
 from layers.readers import Delivery
 from layers.steps import Figure, ProgressCallback, Stage, StepReport, no_progress
 from layers.tables import layer_rows, month_parts, table_schema
@@ -153,6 +153,7 @@ def _take(source: Source, received: list[Received], city: City, home: Home) -> O
         parts.append(accepted)
         outcome.rejects[f"delivery={one.digest[:16]}"] = _reject_table(mapped.issues, delivery, source, one)
         _count(outcome, mapped, delivery, len(accepted))
+    hide_in_older(source, received, home)
     outcome.folded = fold_deliveries(parts, source.mode)
     folded = outcome.folded
     outcome.figures |= {

@@ -24,7 +24,6 @@ from layers.parsing import as_text
 from layers.readers import Delivery, read_delivery
 
 _MARKER = "delivery.json"
-_REWRITTEN = "delivery.parquet"
 _GEOMETRY = "__geometry__"
 _GLOB_CHARACTERS = frozenset("*?[")
 _PSEUDONYM_LENGTH = 32
@@ -112,6 +111,7 @@ def read_received(received: Received, source: Source, home: Home) -> tuple[Deliv
     marker = _marker(folder)
     hidden = {"dropped": sorted(source.drop), "pseudonymised": sorted(source.pseudonymise)}
     if marker is not None and {key: marker[key] for key in hidden} == hidden:
+        _remove_others(folder, marker)
         return _read_stored(folder, marker, source), True
     if received.path is not None:
         return _hidden(read_delivery(received.path, source.read), source, home), False
@@ -154,26 +154,30 @@ def _pseudonym_key(home: Home) -> bytes:
 def store(received: Received, delivery: Delivery, source: Source, home: Home) -> None:
     """Keep a delivery in the lake: its bytes if nothing of it is hidden, else the columns that may be kept.
 
-    The marker is written last, so that a crash leaves a folder that does not count.
+    The marker is written last: a crash leaves a folder that does not count or, where the delivery was there already,
+    the copy that the marker names. What it does not name is then deleted.
     """
     folder = home.raw / source.id / received.digest
     present = _marker(folder)
     sequence = present["sequence"] if present else 1 + max((r.sequence or 0 for r in _stored(source, home)), default=0)
     whole = not source.drop and not source.pseudonymise and received.path is not None
-    file = f"{_original_name(received.name)}" if whole else _REWRITTEN
+    hidden = {"dropped": sorted(source.drop), "pseudonymised": sorted(source.pseudonymise)}
+    # Another name for other hidden columns: the copy that is there may be the only one.
+    file = _original_name(received.name) if whole else f"kept-{digest_json(hidden)[:12]}.parquet"
     body = {
         "name": received.name,
         "digest": received.digest,
         "sequence": sequence,
         "file": file,
-        "dropped": sorted(source.drop),
-        "pseudonymised": sorted(source.pseudonymise),
+        "rewritten": not whole,
+        **hidden,
         "crs": delivery.crs,
         "rows": len(delivery.rows),
         "malformed": delivery.malformed.tolist(),
     }
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    if present is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if whole and received.path is not None:
         shutil.copyfile(received.path, folder / file)
     else:
@@ -184,6 +188,28 @@ def store(received: Received, delivery: Delivery, source: Source, home: Home) ->
     sync_path(folder / file)
     replace_file(folder / _MARKER, json.dumps({"delivery": body, "digest": digest_json(body)}).encode())
     sync_path(folder)
+    _remove_others(folder, body)
+
+
+def _remove_others(folder: Path, marker: dict[str, Any]) -> None:
+    """Delete earlier copies: they may hold columns that are hidden now."""
+    for path in folder.iterdir():
+        if path.name not in {marker["file"], _MARKER}:
+            path.unlink()
+
+
+def hide_in_older(source: Source, received: list[Received], home: Home) -> None:
+    """Hide newly hidden columns in the deliveries that are kept and no longer read."""
+    counted = {r.digest for r in received}
+    for one in _stored(source, home):
+        marker = _marker(home.raw / source.id / one.digest)
+        if marker is None or one.digest in counted:
+            continue
+        gone = set(marker["dropped"])
+        if set(source.drop) <= gone and set(source.pseudonymise) <= gone | set(marker["pseudonymised"]):
+            continue
+        delivery, _ = read_received(one, source, home)
+        store(one, delivery, source, home)
 
 
 def _original_name(name: str) -> str:
@@ -192,7 +218,7 @@ def _original_name(name: str) -> str:
 
 def _read_stored(folder: Path, marker: dict[str, Any], source: Source) -> Delivery:
     path = folder / marker["file"]
-    if marker["file"] != _REWRITTEN or not (marker["dropped"] or marker["pseudonymised"]):
+    if not marker["rewritten"]:
         return read_delivery(path, source.read)
     table = pq.ParquetFile(path).read()
     geometry = None

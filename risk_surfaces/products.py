@@ -143,8 +143,8 @@ def _risk_density(
     chosen = city.analysis.density
     land = _metric_land(city, home)
     # With every record: an edge that is straight in degrees bends in metres, and a point beside it may lie beyond.
-    reached = shapely.union(land, shapely.multipoints(incidents.x_m, incidents.y_m))
-    west, south, east, north = shapely.bounds(reached).tolist()
+    reached = np.vstack([shapely.bounds(land).reshape(2, 2), np.column_stack([incidents.x_m, incidents.y_m])])
+    (west, south), (east, north) = reached.min(axis=0).tolist(), reached.max(axis=0).tolist()
     box = GeoBox.covering((west, south, east, north), pixel_m=chosen.pixel_m, crs=city.city.metric_crs)
     share = land_share(land, box)
     weights = kernel_weights(chosen.bandwidth_m, chosen.pixel_m)

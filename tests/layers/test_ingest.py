@@ -363,6 +363,36 @@ def test_what_is_dropped_later_leaves_the_lake(small_city: DeliveredCity):
     assert "AGENT" not in pq.read_table(raw, partitioning=None).column_names
 
 
+def test_what_is_dropped_later_leaves_the_deliveries_that_are_no_longer_read_too(small_city: DeliveredCity):
+    small_city.write_toml(CITY_TOML.replace('drop = ["AGENT"]', 'pseudonymise = ["AGENT"]'))
+    for number in range(1, 4):
+        small_city.deliver([row(n) for n in range(1, number + 2)])
+        take(small_city)
+    small_city.write_toml(CITY_TOML)
+    take(small_city)
+    copies = list((small_city.home.raw / "log").rglob("*.parquet"))
+    assert len(copies) == 3
+    assert [c for c in copies if "AGENT" in pq.read_table(c, partitioning=None).column_names] == []
+
+
+def test_a_crash_while_more_is_hidden_loses_no_delivery(small_city: DeliveredCity, monkeypatch: pytest.MonkeyPatch):
+    """The lake's copy may be the only one left."""
+    small_city.write_toml(CITY_TOML.replace('drop = ["AGENT"]', 'pseudonymise = ["AGENT"]'))
+    take(small_city)
+    (small_city.folder / "log.csv").unlink()
+    small_city.write_toml(CITY_TOML)
+
+    def full_disk(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("layers.raw.pq.write_table", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            take(small_city)
+    take(small_city)
+    assert set(incidents(small_city)) == {"MC1", "MC2"}
+
+
 def test_coordinates_without_a_reference_system_are_refused(small_city: DeliveredCity):
     small_city.write_toml(CITY_TOML.replace('crs = "EPSG:2154"\ndrop', "drop"))
     with pytest.raises(DeliveryError, match=r"log\.csv: its coordinates have no reference system"):
