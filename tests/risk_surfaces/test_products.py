@@ -131,3 +131,11 @@ def test_a_city_without_located_incidents_has_no_surface(universe: pa.Table, tmp
     stage = latest_stage(home, "surfaces")
     assert stage is not None
     assert stage.products() == []
+
+
+def test_a_record_beyond_a_border_that_bends_in_metres_is_counted(tmp_path: Path):
+    """A parallel is straight in degrees and bends in Lambert-93: a point just inside is south of the bounds."""
+    land = shapely.box(2.7, 48.0, 3.3, 48.1)
+    universe = land_universe(land)
+    home = fill_home(tmp_path, land, universe, incidents_table(np.array([[3.0, 48.0001]]), ["vols"], [FIRST_DAY]))
+    assert dict(surfaces(CITY, home).figures)["n_vols"] == 1
