@@ -27,7 +27,7 @@ from ogc_server.html import STYLESHEET
 from ogc_server.pages.context import MapContext
 from ogc_server.pages.map_page import map_routes
 from ogc_server.responses import error_response, finished
-from ogc_server.security import Gate
+from ogc_server.security import BodyTooLargeError, Gate
 from ogc_server.served import Runs
 from ogc_server.settings import Settings
 
@@ -144,19 +144,21 @@ def _stylesheet(request: Request) -> Response:
 
 async def _ogc_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, OgcError)
-    return error_response(error, request.headers)
+    return error_response(error, request.headers, lang=request.query_params.get("lang"))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     """Answer what the router refuses: an unknown path, a method that a path does not have."""
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        if request.method == "OPTIONS":
+            return Response(status_code=HTTPStatus.NO_CONTENT, headers=_ALLOW)
         text = Text(fr="Cette adresse se lit seulement.", en="This address can only be read.")
         refused = OgcError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", text, _ALLOW)
     else:
         text = Text(fr="Cette adresse n’existe pas.", en="There is no such address.")
         refused = OgcError(HTTPStatus(error.status_code), "NotFound", text)
-    return error_response(refused, request.headers)
+    return error_response(refused, request.headers, lang=request.query_params.get("lang"))
 
 
 class _Failures:
@@ -178,6 +180,8 @@ class _Failures:
 
         try:
             await self.app(scope, receive, send_noted)
+        except BodyTooLargeError:
+            raise  # the gate answers 413
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             if started or scope["type"] != "http":
                 raise
@@ -190,9 +194,11 @@ class _Failures:
     @staticmethod
     async def _answer(made: OgcError, error: Exception, scope: Any, receive: Any, send: Any) -> None:
         reference = secrets.token_hex(4)
-        _LOGGER.error("%s %s failed (%s)", scope["method"], scope["path"], reference, exc_info=error)
+        _LOGGER.error("%s %r failed (%s)", scope["method"], scope["path"], reference, exc_info=error)
         text = Text(fr=f"{made.text.fr} (référence {reference})", en=f"{made.text.en} (reference {reference})")
-        answer = error_response(OgcError(made.status, made.code, text, made.headers), Request(scope).headers)
+        request = Request(scope)
+        shown = OgcError(made.status, made.code, text, made.headers)
+        answer = error_response(shown, request.headers, lang=request.query_params.get("lang"))
         await answer(scope, receive, send)
 
 

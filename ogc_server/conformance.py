@@ -45,10 +45,6 @@ COVERAGES: Final = (
     f"{_SPEC}/ogcapi-coverages-1/1.0/conf/coverage-rangesubset",
     f"{_SPEC}/ogcapi-coverages-1/1.0/conf/oas30",
 )
-STYLES: Final = (
-    f"{_SPEC}/ogcapi-styles-1/1.0/conf/core",
-    f"{_SPEC}/ogcapi-styles-1/1.0/conf/mapbox-style",
-)
 
 
 def conformance_classes(collections: Iterable[Collection]) -> list[str]:
@@ -63,6 +59,5 @@ def conformance_classes(collections: Iterable[Collection]) -> list[str]:
         classes.update(COVERAGES)
         if any(c.raster and c.styles for c in found):
             classes.update(TILES, MAP_TILES)
-    if any(c.styles for c in found):
-        classes.update(STYLES)
+    # not OGC API – Styles: its core wants /styles at the root, and styles are listed by collection here
     return sorted(classes)

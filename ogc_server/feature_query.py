@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -133,7 +134,9 @@ def typed(text: str, name: str, column_type: sa.types.TypeEngine[Any]) -> Any:
         return moment
     if isinstance(column_type, sa.Date):
         try:
-            return dt.date.fromisoformat(text)
+            # fromisoformat alone reads 20240501 and 2024-W18-3 too
+            found = re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text)
+            return dt.date.fromisoformat(found[0] if found else "")
         except ValueError:
             raise bad_parameter(name, "une date AAAA-MM-JJ est attendue.", "a date YYYY-MM-DD is expected.") from None
     return text

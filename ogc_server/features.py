@@ -153,7 +153,15 @@ def _during(collection: Collection, interval: Interval) -> sa.ColumnElement[bool
 
 
 def _in_days(moment: dt.datetime | None, collection: Collection) -> dt.date | None:
-    return None if moment is None else moment.astimezone(collection.zone).date()
+    if moment is None:
+        return None
+    # a bare date, and the midnight that clients send for one, is the same day in every zone
+    if moment.time() in {dt.time.min, dt.time.max}:
+        return moment.date()
+    try:
+        return moment.astimezone(collection.zone).date()
+    except OverflowError:  # the first and the last day of the calendar
+        return moment.date()
 
 
 def _rows(

@@ -20,7 +20,7 @@ Parameters = Mapping[str, str]
 DOCUMENT: Final = frozenset({"f", "lang"})
 """Parameters of every document: encoding and language."""
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,19}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3})?")
 _INSTANT: Final = re.compile(
     r"(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -138,7 +138,8 @@ def instant(text: str, name: str, *, end: bool = False) -> dt.datetime | None:
             return dt.datetime.combine(day, dt.time.max if end else dt.time.min, dt.UTC)
         # 23:59:60 is a valid RFC 3339 time; no clock of ours has leap seconds
         clock = re.sub(r":60$", ":59", found["time"])
-        micro = int(float(found["fraction"] or 0) * 1_000_000)
+        # digits, not a float: .000009 times a million is less than 9
+        micro = int((found["fraction"] or ".0")[1:7].ljust(6, "0"))
         zone = (found["zone"] or "Z").upper().replace("Z", "+00:00")
         return dt.datetime.fromisoformat(f"{day}T{clock}.{micro:06d}{zone}").astimezone(dt.UTC)
     except (ValueError, OverflowError):

@@ -80,7 +80,9 @@ def finished(
         More headers (Content-Language, Content-Crs, Link …).
     """
     sent = {**(extra or {}), "vary": VARY, "cache-control": CACHE}
-    zipped = len(body) >= _SMALL_BYTES and accepts_gzip(headers) and not media_type.startswith("image/png")
+    zipped = (
+        len(body) >= _SMALL_BYTES and accepts_gzip(headers) and not media_type.startswith(("image/png", "image/tiff"))
+    )
     etag = etag_of(identity, media_type, sent.get("content-language", ""), "gzip" if zipped else "identity")
     sent["etag"] = etag
     if is_known(headers, etag):
@@ -92,9 +94,10 @@ def finished(
     return Response(body, headers={**sent, "content-type": media_type})
 
 
-def error_response(error: OgcError, headers: Headers, *, close: bool = False) -> Response:
-    """Return an OGC exception as JSON, in the language of the request."""
-    language: Language = negotiated_language({}, headers.get("accept-language"))
+def error_response(error: OgcError, headers: Headers, *, lang: str | None = None, close: bool = False) -> Response:
+    """Return an OGC exception as JSON, in the language of the request: ``lang`` when it is one, else the header."""
+    asked = {"lang": lang} if lang in {"fr", "en"} else {}  # an error about a wrong ``lang`` needs a language too
+    language: Language = negotiated_language(asked, headers.get("accept-language"))
     sent = {**error.headers, "content-type": PROBLEM_TYPE, "content-language": language, "cache-control": "no-store"}
     if close:
         sent["connection"] = "close"

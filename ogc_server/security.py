@@ -8,6 +8,7 @@ Pure ASGI: nothing is buffered on the way.
 
 from __future__ import annotations
 
+import re
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -28,6 +29,7 @@ PAGE_POLICY: Final = (
 )
 """Content-Security-Policy of an answer that does not bring its own."""
 
+_PORT: Final = re.compile(r"(?::[0-9]{0,5})?")
 _HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
@@ -59,8 +61,12 @@ class Gate:
             await self.app(scope, receive, send)
             return
 
+        started = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal started
             if message["type"] == "http.response.start":
+                started = True
                 _guard(message)
             await send(message)
 
@@ -70,7 +76,9 @@ class Gate:
             return
         try:
             await self.app(scope, self._bounded(receive), send_guarded)
-        except _BodyTooLargeError:
+        except BodyTooLargeError:
+            if started:  # an answer has one start only
+                raise
             await error_response(_too_large(), Headers(scope=scope), close=True)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope) -> OgcError | None:
@@ -121,13 +129,13 @@ class Gate:
             message = await receive()
             read += len(message.get("body", b""))
             if read > self.settings.max_body_bytes:
-                raise _BodyTooLargeError
+                raise BodyTooLargeError
             return message
 
         return receive_bounded
 
 
-class _BodyTooLargeError(Exception):
+class BodyTooLargeError(Exception):
     """A body without declared length grew beyond the bound."""
 
 
@@ -142,10 +150,11 @@ def _too_large() -> OgcError:
 def host_name(host: str) -> str:
     """Return the name in a ``Host`` header, without its port; empty when it is malformed."""
     if host.startswith("["):
-        name, bracket, port = host[1:].partition("]")
-        return name.lower() if bracket and (not port or port[1:].isdigit()) else ""
-    name, _, port = host.partition(":")
-    return name.lower() if not port or port.isdigit() else ""
+        name, bracket, rest = host[1:].partition("]")
+        # brackets are for IPv6 alone (RFC 3986, 3.2.2)
+        return name.lower() if bracket and ":" in name and _PORT.fullmatch(rest) else ""
+    name, colon, port = host.partition(":")
+    return name.lower() if _PORT.fullmatch(colon + port) else ""
 
 
 def _declared_length(headers: Headers) -> int:

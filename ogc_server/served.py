@@ -217,7 +217,9 @@ def open_served(run: Run, settings: Settings) -> Served:
             "Descriptive, not predictive, without personal data.",
         ),
         city=city,
-        identity=f"{run.manifest.run_id} {code_digest()} {settings.profile} {store.dialect_name}",
+        # the bounds are in the API's description and decide how long a page is
+        identity=f"{run.manifest.run_id} {code_digest()} {settings.profile} {store.dialect_name} "
+        f"{settings.default_limit} {settings.max_limit} {settings.max_offset}",
         settings=settings,
     )
     weakref.finalize(served, store.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from typing import Any, Final, Literal
 
@@ -175,7 +176,7 @@ def tilejson(
         "maxzoom": zooms[1],
     }
     if collection.attribution:
-        document["attribution"] = collection.attribution
+        document["attribution"] = html.escape(collection.attribution)  # clients put it in their pages as HTML
     if collection.archive and place == "tiles":
         document["vector_layers"] = [{"fields": {}, **layer} for layer in collection.archive.vector_layers]
     return document

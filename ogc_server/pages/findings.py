@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -123,7 +124,7 @@ def _of_cells(context: MapContext, drawn: DrawnLayer, zones: Zones, language: La
     numbers = table.column(count).to_pylist()
     rows = tuple(
         (
-            Cell(keys[i], href=f"/collections/{collection}/items/{keys[i]}"),
+            Cell(keys[i], href=f"/collections/{collection}/items/{quote(str(keys[i]), safe='')}"),
             Cell(names[i]),
             Cell("–" if numbers[i] is None else number_text(numbers[i], language), number=True),
             Cell(labels[i]),
@@ -210,7 +211,10 @@ def _of_zones(context: MapContext, choice: Choice, language: Language) -> Findin
     table = read_columns(context, choice.collection, ["key", "name", "area_m2"]).sort_by("name")
     rows = tuple(
         (
-            Cell(tidy(row["name"] or row["key"]), href=f"/collections/{choice.collection}/items/{row['key']}"),
+            Cell(
+                tidy(row["name"] or row["key"]),
+                href=f"/collections/{choice.collection}/items/{quote(str(row['key']), safe='')}",
+            ),
             Cell(number_text(round((row.get("area_m2") or 0) / 1e6, 2), language), number=True),
         )
         for row in table.to_pylist()

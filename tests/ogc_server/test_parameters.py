@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import zoneinfo
+from types import SimpleNamespace
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
 from ogc_server.errors import OgcError
+from ogc_server.feature_query import typed
+from ogc_server.features import _in_days, plain
 from ogc_server.parameters import boolean, encoding, instant, integer, interval, language, names, number, strict
 
 UTC = dt.UTC
@@ -154,3 +159,42 @@ def test_f_decides_before_accept_and_must_be_offered():
 )
 def test_french_unless_english_is_preferred(values, header, expected):
     assert language(values, header) == expected
+
+
+@given(st.integers(0, 999_999))
+def test_a_published_time_is_read_as_the_same_microsecond(micro):
+    published = dt.datetime(2024, 5, 1, 12, 30, 15, micro, UTC)
+    assert instant(plain(published), "datetime") == published
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/Toronto"])
+def test_a_date_is_the_same_day_in_every_zone(zone):
+    collection = SimpleNamespace(zone=zoneinfo.ZoneInfo(zone))
+    for day in (dt.date(2024, 1, 1) + dt.timedelta(days=n) for n in range(366)):
+        for text in (str(day), f"{day}T00:00:00Z", f"{day}/{day}"):
+            low, high = interval({"datetime": text})
+            assert _in_days(low, collection) == day
+            assert _in_days(high, collection) == day
+
+
+@pytest.mark.parametrize("zone", ["Europe/Paris", "America/Toronto"])
+def test_the_ends_of_the_calendar_are_days_too(zone):
+    collection = SimpleNamespace(zone=zoneinfo.ZoneInfo(zone))
+    first, last = dt.datetime(1, 1, 1, 0, 0, 1, tzinfo=UTC), dt.datetime(9999, 12, 31, 23, 59, 58, tzinfo=UTC)
+    assert _in_days(first, collection) == dt.date(1, 1, 1)
+    assert _in_days(last, collection) == dt.date(9999, 12, 31)
+    assert _in_days(None, collection) is None
+
+
+@pytest.mark.parametrize("text", ["20240501", "2024-W18-3", "2024-13-01", ""])
+def test_a_date_has_one_spelling(text):
+    assert typed("2024-05-01", "day", sa.Date()) == dt.date(2024, 5, 1)
+    with pytest.raises(OgcError, match="YYYY-MM-DD"):
+        typed(text, "day", sa.Date())
+
+
+def test_the_whole_range_of_int64_is_read_and_nothing_beyond():
+    for value in (-(2**63), 2**63 - 1):
+        assert typed(str(value), "n", sa.BigInteger()) == value
+        with pytest.raises(OgcError):
+            typed(str(value + (1 if value > 0 else -1)), "n", sa.BigInteger())

@@ -9,6 +9,9 @@ import json
 import jsonschema
 import pytest
 from openapi_spec_validator import validate
+from starlette.datastructures import Headers
+
+from ogc_server.responses import GEOTIFF, finished
 
 GEOJSON = "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
@@ -419,3 +422,27 @@ def test_gzip_is_deterministic(embedded):
     assert raw[0].headers["content-encoding"] == "gzip"
     assert raw[0].headers["content-length"] == raw[1].headers["content-length"]
     assert gzip.compress(raw[0].content, compresslevel=5, mtime=0).__len__() == int(raw[0].headers["content-length"])
+
+
+@pytest.mark.parametrize("path", ["/map", "/assets/api.css", "/collections"])
+def test_options_names_the_methods_of_every_address(embedded, path):
+    answer = embedded.options(path)
+    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS")
+
+
+def test_an_error_speaks_the_language_that_the_address_asks_for(embedded):
+    for lang, accepted in (("fr", "en"), ("en", "fr")):
+        for path in ("/nowhere", "/collections/nothing"):
+            answer = embedded.get(f"{path}?lang={lang}", headers={"accept-language": accepted})
+            assert (answer.status_code, answer.headers["content-language"]) == (404, lang)
+
+
+def test_styles_are_not_declared_without_a_list_at_the_root(embedded):
+    declared = embedded.get("/conformance?f=json").json()["conformsTo"]
+    assert embedded.get("/styles").status_code == 404
+    assert not [c for c in declared if "ogcapi-styles" in c]
+
+
+def test_tiff_is_not_compressed_again():
+    body = finished(bytes(5000), Headers({"accept-encoding": "gzip"}), media_type=GEOTIFF, identity="x")
+    assert "content-encoding" not in body.headers

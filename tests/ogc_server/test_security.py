@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from ogc_server.app import _Failures
 from ogc_server.security import Gate, host_name
 from ogc_server.settings import Settings, is_loopback
 
@@ -110,3 +111,20 @@ def test_a_public_url_is_absolute(url):
 
 def test_the_name_of_the_public_url_is_served():
     assert "carte.example" in Settings(public_url="https://carte.example/calanque/").allowed_hosts()
+
+
+@pytest.mark.parametrize("host", ["[127.0.0.1]", "[localhost]", "[::1]x80", "[::1]:123456", "[::1]:²", "localhost:²"])
+def test_a_malformed_host_is_no_loopback_name(client, host):
+    assert client.get("/", headers={"host": host.encode()}).status_code == 421
+
+
+def test_brackets_are_for_ipv6_and_a_port_may_be_empty():
+    assert [host_name(h) for h in ("[::1]:", "[::1]:80", "localhost:")] == ["::1", "::1", "localhost"]
+
+
+def test_a_body_that_grows_too_large_is_413_behind_the_failures_too():
+    settings = Settings(max_body_bytes=1000)
+    middleware = [Middleware(Gate, settings=settings), Middleware(_Failures)]
+    app = Starlette(routes=[Route("/", _echo, methods=["POST"])], middleware=middleware)
+    with TestClient(app, base_url="http://127.0.0.1:8010") as opened:
+        assert opened.post("/", content=(b"x" * 500 for _ in range(4))).status_code == 413
