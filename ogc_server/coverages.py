@@ -19,7 +19,7 @@ from ogc_server.errors import OgcError, bad_parameter
 from ogc_server.openapi import COVERAGE_JSON
 from ogc_server.parameters import DOCUMENT, encoding, names, strict
 from ogc_server.rasters import Grid, grid_of, read_geotiff, read_values, window_of
-from ogc_server.responses import GEOTIFF, dump
+from ogc_server.responses import CACHE, GEOTIFF, VARY, dump
 from ogc_server.systems import boxes
 
 _TYPES: Final = {"geotiff": GEOTIFF, "json": COVERAGE_JSON}
@@ -43,7 +43,7 @@ def coverage(context: Context, request: Request) -> Response:
         )
     window = window_of(grid, rectangles[0] if rectangles else None)
     if window is None:
-        return Response(status_code=HTTPStatus.NO_CONTENT)
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers={"cache-control": CACHE, "vary": VARY})
     pixels = int(window.width * window.height) * len(bands)
     most = context.settings.max_coverage_pixels // (_JSON_SHARE if chosen == "json" else 1)
     if pixels > most and (rectangles or chosen == "json" or len(bands) < len(known)):

@@ -279,7 +279,7 @@ def _coverage_paths(collection: Collection) -> dict[str, Any]:
     ]
     content: dict[str, Schema] = {GEOTIFF: _BINARY, COVERAGE_JSON: ref("coverageJson")}
     return {
-        f"{root}/coverage": _get(f"{name}.getCoverage", "Values of the raster", name, content, parameters),
+        f"{root}/coverage": _get(f"{name}.getCoverage", "Values of the raster", name, content, parameters, empty=True),
         f"{root}/schema": _get(
             f"{name}.getSchema",
             "Bands of the raster",

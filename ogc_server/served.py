@@ -299,11 +299,17 @@ def _extents(store: Store, table: sa.Table, spec: ProductSpec) -> tuple[Bounds |
     columns = [low(table.c.xmin), low(table.c.ymin), high(table.c.xmax), high(table.c.ymax)]
     times = [table.c[name] for name in (spec.time_column, spec.time_end_column) if name and name in table.c]
     columns += [low(times[0]), *(high(t) for t in times)] if times else []
+    # between dates a missing end says "not ended yet", as in features._during
+    days = len(times) == 2 and isinstance(times[1].type, sa.Date) and not isinstance(times[1].type, sa.DateTime)
+    lasting = sa.and_(times[0].is_not(None), times[1].is_(None)) if days else sa.false()
     with store.engine.connect() as connection:
         row = connection.execute(sa.select(*columns)).one()
+        is_open = days and connection.execute(sa.select(sa.exists().where(lasting))).scalar_one()
     bounds = None if row[0] is None else _outwards((row[0], row[1], row[2], row[3]))
     if not times or row[4] is None:
         return bounds, None
+    if is_open:
+        return bounds, (_moment(row[4]), None)
     last = max(v for v in row[5:] if v is not None)
     return bounds, (_moment(row[4]), _moment(last))
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import itertools
 import json
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
+import sqlalchemy as sa
 from openapi_spec_validator import validate
 from starlette.datastructures import Headers
 
 from ogc_server.responses import GEOTIFF, finished
+from ogc_server.served import _extents
+from ogc_server.tilesets import tilejson
 
 GEOJSON = "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
@@ -446,3 +451,32 @@ def test_styles_are_not_declared_without_a_list_at_the_root(embedded):
 def test_tiff_is_not_compressed_again():
     body = finished(bytes(5000), Headers({"accept-encoding": "gzip"}), media_type=GEOTIFF, identity="x")
     assert "content-encoding" not in body.headers
+
+
+def test_a_coverage_outside_the_raster_is_empty_as_described(embedded):
+    answer = embedded.get("/collections/risk_density/coverage?bbox=100,10,101,11")
+    assert (answer.status_code, answer.headers["cache-control"]) == (204, "private, no-cache")
+    assert "Accept" in answer.headers["vary"]
+    paths = embedded.get("/api?f=json").json()["paths"]
+    assert "204" in paths["/collections/risk_density/coverage"]["get"]["responses"]
+
+
+@pytest.mark.parametrize("end", [dt.date(2022, 1, 1), None])
+def test_a_period_is_open_as_long_as_a_feature_is_in_service(end):
+    engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+    bounds = [sa.Column(name, sa.Float) for name in ("xmin", "ymin", "xmax", "ymax")]
+    table = sa.Table("t", sa.MetaData(), *bounds, sa.Column("a", sa.Date), sa.Column("b", sa.Date))
+    table.create(engine)
+    with engine.begin() as connection:
+        rows = [{"a": dt.date(2019, 1, 1), "b": dt.date(2020, 1, 1)}, {"a": dt.date(2021, 1, 1), "b": end}]
+        connection.execute(sa.insert(table), rows)
+    _, period = _extents(SimpleNamespace(engine=engine), table, SimpleNamespace(time_column="a", time_end_column="b"))
+    assert period == ("2019-01-01T00:00:00Z", "2022-01-01T00:00:00Z" if end else None)
+
+
+def test_an_attribution_is_text_in_tilejson():
+    text = {"fr": "x", "en": "x"}
+    spec = SimpleNamespace(title=text, description=text)
+    collection = SimpleNamespace(id="x", spec=spec, attribution="A & <b>", archive=None)
+    made = tilejson(collection, "tiles", "", "fr", bounds=(0, 0, 1, 1), zooms=(0, 1))
+    assert made["attribution"] == "A &amp; &lt;b&gt;"
