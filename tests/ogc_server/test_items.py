@@ -267,7 +267,8 @@ def test_declared_extents_hold_the_data(client, truth):
         ("hotspots", {"n": "5", "lisa_vols": "HH"}, lambda f: (f["n"] == 5) & (f["lisa_vols"] == "HH")),
         ("hotspots", {"z_all": "-1"}, lambda f: f["z_all"] == -1.0),
         ("hotspots", {"z_all": "-1.0e0"}, lambda f: f["z_all"] == -1.0),
-        ("hotspots", {"n": "9223372036854775807"}, None),
+        ("hotspots", {"n": "9223372036854775807"}, lambda f: f["n"] == -1),
+        ("hotspots", {"n": "9223372036854775808"}, None),
     ],
 )
 def test_equalities_compare_by_the_columns_own_type(client, truth, collection, question, mask):
