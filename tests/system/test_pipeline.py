@@ -33,7 +33,6 @@ CRASHES = "kill_points"
 CRASH_SAFE = (
     "layers/home.py",
     "layers/lake.py",
-    "layers/raw.py",
     "layers/runs.py",
     "layers/steps.py",
     "ogc_server/publication/assembly.py",
@@ -306,6 +305,14 @@ def _killed(built: Pipeline, later: Pipeline, folder: Path, kill: Callable[[Pipe
         shutil.rmtree(pipeline.home)
         shutil.rmtree(pipeline.city)
     return found
+
+
+def test_evidence_of_the_kills_is_about_this_code():
+    kept = evidence.read(CRASHES)
+    assert kept["code"] == evidence.digest_of(CRASH_SAFE), "run `make prove`: what commits and publishes has changed"
+    assert len(kept["random_points"]) == RANDOM_POINTS
+    assert kept["after_rename"][-1]["served"] == "new"
+    assert all(k["served"] == "new" or k["same_answers"] for k in (*kept["random_points"], *kept["after_rename"]))
 
 
 @pytest.mark.prove
