@@ -23,7 +23,8 @@ from layers.lake import sync_path
 from layers.parsing import as_text
 from layers.readers import Delivery, read_delivery
 
-_MARKER = "delivery.json"
+_MARKERS = "marker-*.json"
+"""Numbered, each with its own digest: the highest whole one counts, so that no rename is needed."""
 _GEOMETRY = "__geometry__"
 _GLOB_CHARACTERS = frozenset("*?[")
 _PSEUDONYM_LENGTH = 32
@@ -90,12 +91,16 @@ def _stored(source: Source, home: Home) -> list[Received]:
 
 
 def _marker(folder: Path) -> dict[str, Any] | None:
-    try:
-        document: dict[str, Any] = json.loads((folder / _MARKER).read_text(encoding="utf-8"))
-        body: dict[str, Any] = document["delivery"]
-    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
-        return None  # a crash left it half written: the delivery is taken again
-    return body if document.get("digest") == digest_json(body) else None
+    """Return the highest whole marker, with its own name under ``marker``; None where no delivery counts."""
+    for path in sorted(folder.glob(_MARKERS), reverse=True):
+        try:
+            document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            body: dict[str, Any] = document["delivery"]
+        except (ValueError, KeyError, TypeError):
+            continue  # a crash left it half written
+        if document.get("digest") == digest_json(body):
+            return {**body, "marker": path.name}
+    return None
 
 
 def read_received(received: Received, source: Source, home: Home) -> tuple[Delivery, bool]:
@@ -186,15 +191,18 @@ def store(received: Received, delivery: Delivery, source: Source, home: Home) ->
             table = table.append_column(_GEOMETRY, delivery.geometry)
         pq.write_table(table, folder / file, compression="zstd")
     sync_path(folder / file)
-    replace_file(folder / _MARKER, json.dumps({"delivery": body, "digest": digest_json(body)}).encode())
+    number = 1 + max((int(path.stem.rpartition("-")[2]) for path in folder.glob(_MARKERS)), default=0)
+    marker = folder / f"marker-{number:08d}.json"
+    marker.write_text(json.dumps({"delivery": body, "digest": digest_json(body)}), encoding="utf-8")
+    sync_path(marker)
     sync_path(folder)
-    _remove_others(folder, body)
+    _remove_others(folder, {**body, "marker": marker.name})
 
 
 def _remove_others(folder: Path, marker: dict[str, Any]) -> None:
-    """Delete earlier copies: they may hold columns that are hidden now."""
+    """Delete earlier copies and markers: they may hold columns that are hidden now."""
     for path in folder.iterdir():
-        if path.name not in {marker["file"], _MARKER}:
+        if path.name not in {marker["file"], marker["marker"]}:
             path.unlink()
 
 
@@ -213,7 +221,7 @@ def hide_in_older(source: Source, received: list[Received], home: Home) -> None:
 
 
 def _original_name(name: str) -> str:
-    return name if name != _MARKER else f"original-{name}"
+    return f"original-{name}" if Path(name).match(_MARKERS) else name
 
 
 def _read_stored(folder: Path, marker: dict[str, Any], source: Source) -> Delivery:
