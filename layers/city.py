@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError, model_validator
 from layers.declared_sources import ColumnRule, ReadOptions, Source
 from layers.digests import digest_json
 from layers.errors import CityFileError
-from layers.fields import LAYER_FIELDS
+from layers.fields import LAYER_FIELDS, ZONE_PREFIX
 from layers.home import Home, check_home
+from layers.taxonomy_files import with_csv_tables
 from layers.toml_lines import key_lines, line_of
 from layers.values import (
     ALL_THEMES,
@@ -151,7 +152,7 @@ class Theme(Value):
 
 
 class Taxonomy(Value):
-    """Table ``[taxonomy]``: themes and their categories; a category is in one theme."""
+    """Table ``[taxonomy]``: themes and their categories, here or in a CSV file; a category is in one theme."""
 
     themes: dict[Slug, Theme]
 
@@ -179,6 +180,60 @@ class Taxonomy(Value):
             for c, category in theme.categories.items()
             if theme.sensitive or category.sensitive
         )
+
+
+class SchoolHoliday(Value):
+    """School holidays of one period: local dates, both included."""
+
+    start: dt.date
+    end: dt.date
+    title: Text | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end < self.start:
+            raise ValueError(f"end {self.end} is before start {self.start}")
+        return self
+
+
+class Holidays(Value):
+    """Table ``[enrichment.holidays]``: public holidays of a country, and school holidays."""
+
+    country: str = Field(pattern=r"^[A-Z]{2}$")
+    """ISO 3166-1 code."""
+    subdivision: str | None = None
+    """ISO 3166-2 code without the country, where holidays differ by region."""
+    school_zone: Literal["A", "B", "C"] | None = None
+    """Zone of the French school calendar."""
+    school_holidays: tuple[SchoolHoliday, ...] = ()
+    """School holidays written out, where no calendar is known."""
+
+
+class Enrichment(Value):
+    """Table ``[enrichment]``: what is added to incidents besides zones. Every crossing of data is declared here."""
+
+    holidays: Holidays | None = None
+    daylight: bool = False
+    """Day, civil twilight or night by the position of the sun."""
+    weather: Slug | None = None
+    """Source of layer ``weather`` whose observations are joined by time."""
+    gazetteer: Slug | None = None
+    """Source of layer ``streets`` that gives a place to records with an address and no coordinates."""
+
+
+class NearDuplicates(Value):
+    """Table ``[deduplication.near]``: records of one category, of different sources, close in place and time."""
+
+    distance_m: float = Field(gt=0, le=1_000)
+    minutes: float = Field(gt=0, le=1_440)
+    sources: tuple[Slug, ...] = Field(min_length=2, max_length=64)
+    """In order of trust: of two records the one of the first-named source survives."""
+
+
+class Deduplication(Value):
+    """Table ``[deduplication]``. Without it duplicates are counted and kept: equal rows can be different offences."""
+
+    near: NearDuplicates | None = None
 
 
 class HotspotParameters(Value):
@@ -251,6 +306,8 @@ class City(Value):
     grid: Grid = Grid()
     taxonomy: Taxonomy
     sources: tuple[Source, ...]
+    enrichment: Enrichment = Enrichment()
+    deduplication: Deduplication = Deduplication()
     analysis: Analysis
     profiles: dict[ProfileName, Profile] = Field(default_factory=lambda: dict(DEFAULT_PROFILES))
     stores: Stores = Stores()
@@ -274,6 +331,7 @@ class City(Value):
         if taken:
             raise ValueError(f"zone level {taken[0]!r} has the name of a layer")
         self._derived_geography(names)
+        self._named_sources()
         known = self.taxonomy.theme_of()
         for source in self.sources:
             for code, category in source.categories.items():
@@ -291,6 +349,24 @@ class City(Value):
                 raise ValueError(f"zones {level.id!r}: thiessen.source {level.thiessen.source!r} is no source")
             if level.thiessen and self.land.zones:
                 raise ValueError(f"zones {level.id!r} are clipped to the land: the land cannot be made of zones")
+
+    def _named_sources(self) -> None:
+        layers = {source.id: source.layer for source in self.sources}
+        for key, name, layer in (
+            ("enrichment.weather", self.enrichment.weather, "weather"),
+            ("enrichment.gazetteer", self.enrichment.gazetteer, "streets"),
+        ):
+            if name is not None and layers.get(name) != layer:
+                raise ValueError(f"{key} {name!r} is no source of layer {layer!r}")
+        near = self.deduplication.near
+        levels = {f"{ZONE_PREFIX}{level.id}" for level in self.zones}
+        for source in self.sources:
+            for field in source.columns:
+                if field.startswith(ZONE_PREFIX) and field not in levels:
+                    raise ValueError(f"source {source.id!r}: field {field!r} names no zone level")
+        for name in near.sources if near else ():
+            if layers.get(name) != "incidents":
+                raise ValueError(f"deduplication.near.sources: {name!r} is no source of incidents")
 
     def check_home(self, home: Home) -> None:
         """Refuse a home folder that holds another city; an empty one is accepted and left as it is.
@@ -345,7 +421,7 @@ def load_city(path: Path) -> City:
     if "folder" in document:
         raise CityFileError(f"{file}:{line_of(('folder',), key_lines(text))}: folder: not a key of the city file")
     try:
-        return City.model_validate({**document, "folder": file.resolve().parent})
+        return City.model_validate({**with_csv_tables(document, file, text), "folder": file.resolve().parent})
     except ValidationError as error:
         raise CityFileError(_explained(error, file, text)) from error
 

@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Localised:
-    """Local times in UTC; ``shifted`` did not exist, ``ambiguous`` existed twice (masks, one per row)."""
+    """Local times in UTC; ``shifted`` did not exist, ``ambiguous`` existed twice (masks, one per row).
+
+    ``again`` is how much later an ambiguous time comes the second time, timedelta64[us]; zero elsewhere.
+    """
 
     utc: NDArray[np.datetime64]
     shifted: NDArray[np.bool_]
     ambiguous: NDArray[np.bool_]
+    again: NDArray[np.timedelta64]
 
 
 def to_utc(local: NDArray[np.datetime64], timezone: str) -> Localised:
@@ -50,7 +54,12 @@ def to_utc(local: NDArray[np.datetime64], timezone: str) -> Localised:
         # shift_backward lands a nanosecond-scale step before the gap: its offset is exact to the second.
         utc[shifted] = (gap - offset.round("s")).to_numpy().astype("datetime64[us]")
     once = index.tz_localize(timezone, ambiguous="NaT", nonexistent="shift_forward")
-    return Localised(utc, shifted, known & np.asarray(once.isna()))
+    ambiguous = known & np.asarray(once.isna())
+    again = np.zeros(len(index), dtype="timedelta64[us]")
+    if ambiguous.any():
+        second = index[ambiguous].tz_localize(timezone, ambiguous=~first[ambiguous])
+        again[ambiguous] = second.tz_convert("UTC").tz_localize(None).to_numpy() - utc[ambiguous]
+    return Localised(utc, shifted, ambiguous, again)
 
 
 def local_time(utc: NDArray[np.datetime64], timezone: str) -> NDArray[np.datetime64]:

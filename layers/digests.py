@@ -74,7 +74,16 @@ def table_digest(table: pa.Table, sort_by: Sequence[str]) -> str:
     missing = [name for name in sort_by if name not in table.column_names]
     if missing:
         raise KeyError(f"cannot sort by {missing}: the table has {table.column_names}")
-    ordered = _sorted(_decoded(table), list(sort_by))
+    return ordered_digest(in_canonical_order(table, sort_by))
+
+
+def in_canonical_order(table: pa.Table, sort_by: Sequence[str]) -> pa.Table:
+    """Sort rows as :func:`table_digest` does; dictionaries are decoded."""
+    return _sorted(_decoded(table), list(sort_by))
+
+
+def ordered_digest(ordered: pa.Table) -> str:
+    """Digest of a table that is in canonical order, as :func:`in_canonical_order` gives it."""
     state = hashlib.sha256(f"rows={ordered.num_rows}".encode())
     for name in ordered.column_names:
         array = _one_array(ordered.column(name))
@@ -144,7 +153,8 @@ def _canonical_blocks(array: pa.Array) -> Iterator[bytes]:
     elif pa.types.is_string(kind) or pa.types.is_binary(kind):
         filled = array.cast(pa.binary()).fill_null(b"")
         yield pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i8").tobytes()
-        yield b"".join(filled.to_pylist())  # not read from Arrow's buffers: slices and padding never show
+        # Joined by Arrow, not read from its buffers: slices and padding never show.
+        yield pc.binary_join(pa.ListArray.from_arrays(pa.array([0, len(filled)], pa.int32()), filled), b"")[0].as_py()
     elif pa.types.is_boolean(kind):
         yield np.packbits(array.fill_null(False).to_numpy(zero_copy_only=False)).tobytes()
     elif pa.types.is_floating(kind):

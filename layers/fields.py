@@ -78,14 +78,64 @@ LAYER_FIELDS: Mapping[str, Mapping[str, Field]] = MappingProxyType(
             "address": Field(FieldType.TEXT),
             "capacity": Field(FieldType.INTEGER, minimum=0, maximum=1_000_000),
         },
+        "interventions": {
+            **_PLACE,
+            "nature": Field(FieldType.TEXT, required=True),
+            "starts_at": Field(FieldType.TIME, required=True),
+            "ends_at": Field(FieldType.TIME),
+        },
+        "streets": {
+            "record_id": Field(FieldType.TEXT),
+            "name": Field(FieldType.TEXT, required=True),
+            "other_name": Field(FieldType.TEXT),
+            "lon": Field(FieldType.NUMBER),
+            "lat": Field(FieldType.NUMBER),
+            "x": Field(FieldType.NUMBER),
+            "y": Field(FieldType.NUMBER),
+        },
+        "buildings": {
+            **_PLACE,
+            "category": Field(FieldType.TEXT),
+            "dwellings": Field(FieldType.INTEGER, minimum=0, maximum=10_000),
+            "height_m": Field(FieldType.NUMBER, minimum=0, maximum=1_000),
+        },
+        "weather": {
+            **_PLACE,
+            "observed_at": Field(FieldType.TIME, required=True),
+            "observed_until": Field(FieldType.TIME),
+            "rain_mm": Field(FieldType.NUMBER, minimum=0, maximum=2_000),
+            "temperature_c": Field(FieldType.NUMBER, minimum=-90, maximum=60),
+            "wind_m_s": Field(FieldType.NUMBER, minimum=0, maximum=150),
+        },
     }
 )
+
+ZONE_PREFIX = "zone_"
+"""``zone_<level>`` is a field of incidents too: the zone that a record without coordinates names, by key or by name."""
+
+GEOMETRY_KINDS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "events": frozenset({"Point", "Polygon", "MultiPolygon"}),
+        "interventions": frozenset({"Point", "Polygon", "MultiPolygon"}),
+        "streets": frozenset({"Point", "LineString", "MultiLineString"}),
+        "buildings": frozenset({"Point", "Polygon", "MultiPolygon"}),
+    }
+)
+"""Geometries that a layer takes; the others take points."""
+
+MUST_BE_LOCATED = frozenset({"cameras", "sensitive_sites", "streets", "buildings"})
+"""Layers whose records are nothing without a place."""
+
+PLACE_NAMES = frozenset({"name", "other_name"})
+"""Fields that hold names of places, which are often names of persons and are data."""
 
 PERIODS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "incidents": ("started_at", "ended_at"),
         "events": ("starts_at", "ends_at"),
         "cameras": ("in_service_from", "in_service_to"),
+        "interventions": ("starts_at", "ends_at"),
+        "weather": ("observed_at", "observed_until"),
     }
 )
 """Start and end of each layer's records: an end before its start is refused."""

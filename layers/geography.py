@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,12 +21,16 @@ from layers.locating import CRS84, transform_shapes
 from layers.parsing import as_text
 from layers.readers import read_delivery
 from layers.text import slug
+from layers.zone_grid import OUTSIDE, UNDECIDED, ZoneGrid
+
+_MANY_POINTS = 20_000
+"""From so many points on, a grid pays for itself."""
 
 _HULL_SEGMENTS = 16
 """Segments of a quarter circle in the buffer of a hull."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Zones:
     """One zone level: polygons in CRS84, in key order. ``attributes`` are the columns of its file, as text."""
 
@@ -35,20 +42,48 @@ class Zones:
     attributes: dict[str, NDArray[np.object_]]
     repaired: int = 0
 
-    def locate(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.object_]:
-        """Key of the zone that holds each point, shape (n,), None off all zones.
+    def positions(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Position of the zone that holds each point, shape (n,), −1 off all zones.
 
         A point on a common border is in the zone of the lowest key.
         """
-        found = np.full(len(lon), len(self.keys), dtype=np.int64)
-        located = np.flatnonzero(~np.isnan(lon))
-        if len(located) and len(self.keys):
+        found = np.full(len(lon), UNDECIDED if len(self.keys) else OUTSIDE, dtype=np.int64)
+        found[np.isnan(lon)] = OUTSIDE
+        if len(lon) >= _MANY_POINTS and len(self.keys):
+            found[:] = self._grid.positions(lon, lat)
+        asked = np.flatnonzero(found == UNDECIDED)
+        if len(asked):
             # The tree holds the points, so that each polygon is prepared once and tested against many of them.
-            tree = shapely.STRtree(np.asarray(shapely.points(lon[located], lat[located])))
+            tree = shapely.STRtree(np.asarray(shapely.points(lon[asked], lat[asked])))
             zone, point = tree.query(self.shapes, predicate="intersects")
-            np.minimum.at(found, located[point], zone)
-        keys = np.array([*self.keys, None], dtype=object)
-        return np.asarray(keys[found], dtype=object)
+            nearest = np.full(len(asked), len(self.keys), dtype=np.int64)
+            np.minimum.at(nearest, point, zone)
+            found[asked] = np.where(nearest < len(self.keys), nearest, OUTSIDE)
+        return found
+
+    @cached_property
+    def _grid(self) -> ZoneGrid:
+        return ZoneGrid(self.shapes)
+
+    def positions_of(self, names: pa.ChunkedArray) -> NDArray[np.int64]:
+        """Position of the zone that each text names, by key or by a name that one zone bears; −1 for none."""
+        known: dict[str, int] = {}
+        for position, name in enumerate(self.names):
+            folded = slug(str(name))
+            known[folded] = -1 if folded in known else position
+        known |= {str(key): position for position, key in enumerate(self.keys)}
+        texts = names.to_pylist()
+        place = {text: known.get(text, known.get(slug(text), -1)) for text in set(texts) if text is not None}
+        return np.array([place.get(text, -1) for text in texts], dtype=np.int64)
+
+    def keys_at(self, positions: NDArray[np.int64]) -> pa.Array:
+        """Keys of zones by position, null for −1."""
+        return pa.array(self.keys, pa.string()).take(pa.array(positions, mask=positions < 0))
+
+    def locate(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Key of the zone that holds each point, shape (n,), None off all zones."""
+        keys: NDArray[np.object_] = self.keys_at(self.positions(lon, lat)).to_numpy(zero_copy_only=False)
+        return keys
 
     def table(self, metric_crs: str) -> pa.Table:
         """Table of the lake: key, name, parent, area_m2 (planar, metric CRS), geometry (MultiPolygon, CRS84)."""
@@ -62,18 +97,61 @@ class Zones:
         return with_geo_metadata(pa.table(columns), ["MultiPolygon"])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Geography:
     """Zone levels in the order of the city file, and the land (MultiPolygon, CRS84)."""
 
     zones: dict[str, Zones]
     land: shapely.MultiPolygon
+    made_of: Mapping[str, tuple[str, NDArray[np.int64]]] = MappingProxyType({})
+    """Level that dissolves another → that other level, and the position in the first of each zone of the other."""
+    land_level: str | None = None
+    """Level whose union is the land, if one is."""
 
-    def on_land(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each point is on the land or its shore, shape (n,), False where not located."""
-        shapely.prepare(self.land)
-        inside: NDArray[np.bool_] = shapely.intersects_xy(self.land, lon, lat)
-        return inside
+    def positions(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> dict[str, NDArray[np.int64]]:
+        """Position of the zone that holds each point, by level, −1 off all zones.
+
+        A level that dissolves another follows from it: a point's zone of one level is always part of its zone of the
+        next, on common borders too.
+        """
+        found: dict[str, NDArray[np.int64]] = {}
+        for level in self.zones:
+            finest = self._made_of(level)
+            if finest not in found:
+                found[finest] = self.zones[finest].positions(lon, lat)
+            found |= {n: p for n, p in self.upwards(finest, found[finest]).items() if n not in found}
+        return {level: found[level] for level in self.zones}
+
+    def upwards(self, level: str, positions: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """Positions in a level, and in the levels that are made of it."""
+        found = {level: positions}
+        for above, (of, parents) in self.made_of.items():
+            if of == level:
+                found |= self.upwards(above, np.append(parents, -1)[positions])
+        return found
+
+    def _made_of(self, level: str) -> str:
+        return self._made_of(self.made_of[level][0]) if level in self.made_of else level
+
+    def on_land(
+        self,
+        lon: NDArray[np.float64],
+        lat: NDArray[np.float64],
+        positions: Mapping[str, NDArray[np.int64]] | None = None,
+    ) -> NDArray[np.bool_]:
+        """Whether each point is on the land or its shore, shape (n,), False where not located.
+
+        Where the land is the union of a zone level, ``positions`` in it say so already.
+        """
+        if positions is not None and self.land_level is not None:
+            on_zone: NDArray[np.bool_] = positions[self.land_level] >= 0
+            return on_zone
+        return self._land_zone.positions(lon, lat) >= 0
+
+    @cached_property
+    def _land_zone(self) -> Zones:
+        none = np.array([None], dtype=object)
+        return Zones("land", np.array(["land"], dtype=object), none, np.array([self.land], dtype=object), none, {})
 
     def land_table(self, metric_crs: str) -> pa.Table:
         """Table of the lake: one row, geometry (MultiPolygon, CRS84) and area_m2."""
@@ -127,7 +205,17 @@ def build_geography(city: City, records: dict[str, pd.DataFrame]) -> Geography:
         land = _multipolygon(shapely.union_all(zones[city.land.zones].shapes))
     if land is None:
         raise DeliveryError("the city has no land")
-    return Geography({level.id: zones[level.id] for level in city.zones}, land)
+    made_of = {level.id: _parents(level, zones) for level in city.zones if level.dissolve}
+    return Geography({level.id: zones[level.id] for level in city.zones}, land, made_of, city.land.zones)
+
+
+def _parents(level: ZoneLevel, zones: Mapping[str, Zones]) -> tuple[str, NDArray[np.int64]]:
+    """Level that ``level`` dissolves, and for each zone of that one its position in ``level``."""
+    assert level.dissolve is not None
+    places = {str(key): place for place, key in enumerate(zones[level.id].keys)}
+    keys = zones[level.dissolve.of].attributes[level.dissolve.by]
+    # A zone that names none of them is part of none.
+    return level.dissolve.of, np.array([-1 if key is None else places[str(key)] for key in keys], dtype=np.int64)
 
 
 def _land(city: City, records: dict[str, pd.DataFrame]) -> shapely.MultiPolygon | None:

@@ -38,6 +38,11 @@ class Home:
         return self.lake / "raw"
 
     @property
+    def accepted(self) -> Path:
+        """Rows of each delivery that meet their contract, until they are written into a layer."""
+        return self.lake / "accepted"
+
+    @property
     def layers(self) -> Path:
         """Tables of records, zones and land."""
         return self.lake / "layers"

@@ -1,62 +1,73 @@
 """The first step: from deliveries to layers, with nothing lost and every refusal explained.
 
-The layers are a function of the city file and of the deliveries in their order, worked out whole each time that one
-of them changes: so a crash leaves nothing to repair, and two homes with the same inputs hold the same tables.
+The layers are a function of the city file and of the deliveries in their order: a crash leaves nothing to repair, and
+two homes with the same inputs hold the same tables. What was received and accepted is kept, so that only what is new
+is worked out.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-from numpy.typing import NDArray
+import pyarrow.parquet as pq
 
-from layers.catalogue import write_catalogue
+from layers.accepted import Accepted, forget_unused
 from layers.city import City, Source
-from layers.contracts import judge
 from layers.digests import code_digest, digest_file, digest_json, lock_digest
+from layers.enrichment.holidays import check_holidays
+from layers.enrichment.weather import Weather
+from layers.errors import DeliveryError
+from layers.gazetteer import Gazetteer
 from layers.geography import Geography, build_geography
 from layers.home import Home, claim_home, writing
-from layers.identity import Folded, fold_deliveries, record_ids
-from layers.issues import Issues, Reason
+from layers.issues import REJECT_SCHEMA
 from layers.lake import layer_table, reject_table
-from layers.mapping import Mapped, check_columns, map_delivery
-from layers.raw import Received, deliveries_of, hide_in_older, read_received, store
-from layers.readers import Delivery
+from layers.merging import Merges, merges_of
+from layers.present import SourceRecords
+from layers.pulling import pull
+from layers.quality.ingested import write_documents
+from layers.receiving import RawDelivery, Received, deliveries_of, discard, hide_in_older, receive
+from layers.retention.arrivals import forget_expired
+from layers.retention.cutoffs import read_cutoffs
+from layers.retention.destruction import RETENTION
 from layers.steps import Figure, ProgressCallback, Stage, StepReport, no_progress
-from layers.tables import layer_rows, month_parts, table_schema
+from layers.tables import Knowledge
+from layers.taking import Surroundings, take
+from layers.writing import LayerFigures, write_layer
 
 STEP = "ingest"
-REJECT_SCHEMA = pa.schema(
-    [
-        ("source", pa.string()),
-        ("delivery", pa.string()),
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("field", pa.string()),
-        ("value", pa.string()),
-        ("reason", pa.string()),
-    ]
-)
-"""Refused rows; ``row`` is 1-based, header not counted, ``value`` that of a mapped column only."""
+_TAKEN, _SETTLED, _WRITTEN = 0.55, 0.65, 0.95
+"""Share of the work that is done when deliveries are taken, duplicates settled, layers written."""
 
 
 @dataclass(slots=True)
 class Outcome:
     """What became of a source's deliveries."""
 
-    source: Source
-    received: list[Received]
-    folded: Folded
-    rejects: dict[str | None, pa.Table]
+    raws: list[RawDelivery]
+    records: SourceRecords
     figures: dict[str, int] = field(default_factory=dict)
-    unmapped_codes: dict[str, int] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        """The source."""
+        return self.records.source
+
+    @property
+    def unmapped_codes(self) -> dict[str, int]:
+        """Code that the city file does not translate → rows, over the deliveries."""
+        return _summed(one.document["unmapped_codes"] for one in self.records.accepted)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason → faults, over the deliveries; a row may have several."""
+        return _summed(one.document["reasons"] for one in self.records.accepted)
 
 
 def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) -> StepReport:
@@ -72,8 +83,8 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
     Returns
     -------
     StepReport
-        Figures by source (``<source>.rows`` = ``.accepted`` + ``.rejected``) and in all. Skipped when the city file,
-        the deliveries and the code are those of the last time.
+        Figures by source and in all; ``<source>.rows`` = ``.new`` + ``.updated`` + ``.unchanged`` + ``.merged`` +
+        ``.rejected``. Skipped when the city file, the deliveries and the code are those of the last time.
 
     Raises
     ------
@@ -86,37 +97,29 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
     began = time.perf_counter()
     claim_home(home, city.city.id)
     with writing(home):
+        for source in city.sources:
+            if source.database is not None:
+                tell(source.title.fr, 0.0)
+                pull(source, home, extras=extras_of(source, city))
         received = {source.id: deliveries_of(source, city, home) for source in city.sources}
-        key = ingest_key(city, received)
+        key = ingest_key(city, home, received)
         stage = Stage(home, STEP, key)
         if stage.complete and _layers_are_of(key, city, home):
             stage.point()
             tell("rien de nouveau / nothing new", 1.0)
             return StepReport(STEP, key, skipped=True, seconds=time.perf_counter() - began, figures=stage.figures())
-        outcomes = []
-        for position, source in enumerate(city.sources):
-            tell(source.title.fr, 0.8 * position / max(1, len(city.sources)))
-            outcomes.append(_take(source, received[source.id], city, home))
-        tell("zones, terre / zones, land", 0.8)
-        geography = build_geography(city, {o.source.id: o.folded.records for o in outcomes})
-        figures = _write(city, home, outcomes, geography, key)
-        if not stage.complete:
-            folder = stage.begin()
-            write_catalogue(
-                folder, city, [(o.source, o.received, o.figures, o.unmapped_codes, o.reasons) for o in outcomes]
-            )
-            stage.finish([], figures)
-        stage.point()
+        figures = _Ingestion(city, home, tell, key).run(received, stage)
     tell("couches écrites / layers written", 1.0)
     return StepReport(STEP, key, skipped=False, seconds=time.perf_counter() - began, figures=figures)
 
 
-def ingest_key(city: City, received: Mapping[str, list[Received]]) -> str:
-    """Digest of all that decides the layers: the city file's part, deliveries in order, boundary files, code."""
+def ingest_key(city: City, home: Home, received: Mapping[str, list[Received]]) -> str:
+    """Digest of all that decides the layers: the city file's part, deliveries in order, retention, boundaries, code."""
     files = [level.path for level in city.zones if level.path] + ([city.land.path] if city.land.path else [])
     decided = {
         "city": _city_part(city),
         "deliveries": {source: [r.digest for r in rs] for source, rs in received.items()},
+        "retention": {source: date.isoformat() for source, date in read_cutoffs(home).items()},
         "boundaries": {path: digest_file(city.folder / path) for path in files if (city.folder / path).is_file()},
         "code": code_digest("layers"),
         "lock": lock_digest(),
@@ -125,7 +128,8 @@ def ingest_key(city: City, received: Mapping[str, list[Received]]) -> str:
 
 
 def _city_part(city: City) -> dict[str, Any]:
-    document: dict[str, Any] = city.model_dump(mode="json", include={"city", "land", "zones", "taxonomy", "sources"})
+    parts = {"city", "land", "zones", "taxonomy", "sources", "enrichment", "deduplication"}
+    document: dict[str, Any] = city.model_dump(mode="json", include=parts)
     return document
 
 
@@ -136,135 +140,183 @@ def _layers_are_of(key: str, city: City, home: Home) -> bool:
     return all(version is not None and version.inputs.get(STEP) == key for version in versions)
 
 
-def _take(source: Source, received: list[Received], city: City, home: Home) -> Outcome:
-    """Read, map and judge the deliveries of a source, and apply them one after the other."""
-    extras = frozenset(
-        level.thiessen.by for level in city.zones if level.thiessen and level.thiessen.source == source.id
-    )
-    outcome = Outcome(source, received, Folded(pd.DataFrame()), {})
-    parts = []
-    for one in received:
-        delivery, kept = read_received(one, source, home)
-        check_columns(delivery, source, extras, one.name)
-        mapped = map_delivery(delivery, source, city, extras=extras, name=one.name)
-        if not kept:
-            store(one, delivery, source, home)
-        accepted = _accepted(mapped, judge(mapped, source), source, one, delivery)
-        parts.append(accepted)
-        outcome.rejects[f"delivery={one.digest[:16]}"] = _reject_table(mapped.issues, delivery, source, one)
-        _count(outcome, mapped, delivery, len(accepted))
-    hide_in_older(source, received, home)
-    outcome.folded = fold_deliveries(parts, source.mode)
-    folded = outcome.folded
-    outcome.figures |= {
-        "records": len(folded.records),
-        "not_located": int(folded.records["lon"].isna().sum()),
-        "new": folded.new,
-        "updated": folded.updated,
-        "unchanged": folded.unchanged,
-        "withdrawn": folded.withdrawn,
-    }
-    return outcome
+def extras_of(source: Source, city: City) -> frozenset[str]:
+    """Columns of a source's deliveries that zones are made of."""
+    return frozenset(level.thiessen.by for level in city.zones if level.thiessen and level.thiessen.source == source.id)
 
 
-def _accepted(
-    mapped: Mapped,
-    good: NDArray[np.bool_],
-    source: Source,
-    one: Received,
-    delivery: Delivery,
-) -> pd.DataFrame:
-    """Assemble accepted rows with their places and ids."""
-    places = mapped.places
-    frame = mapped.frame.assign(lon=places.lon, lat=places.lat, x_m=places.x_m, y_m=places.y_m, shape=places.shapes)
-    for column, values in mapped.extras.items():
-        frame[f"extra:{column}"] = values
-    frame["row"] = delivery.rows
-    frame = frame[good].reset_index(drop=True)
-    frame["delivery"] = one.digest
-    frame["id"] = record_ids(frame, source.id)
-    frame["source"] = source.id
-    frame["organisation"] = source.organisation
-    return frame
+class _Ingestion:
+    def __init__(self, city: City, home: Home, tell: ProgressCallback, key: str) -> None:
+        self.city, self.home, self.tell, self.key = city, home, tell, key
+        self.cutoffs = read_cutoffs(home)
+        self.outcomes: dict[str, Outcome] = {}
 
+    def run(self, received: Mapping[str, list[Received]], stage: Stage) -> dict[str, Figure]:
+        city = self.city
+        if city.enrichment.holidays is not None:
+            check_holidays(city.enrichment.holidays)
+        derived = city.land.hull is not None or any(level.thiessen for level in city.zones)
+        geography = None if derived else build_geography(city, {})
+        # Streets come first: they give a place to the addresses of the others.
+        order = sorted(city.sources, key=lambda source: source.id != city.enrichment.gazetteer)
+        gazetteer = None
+        for done, source in enumerate(order):
+            self.tell(source.title.fr, _TAKEN * done / len(order))
+            self.outcomes[source.id] = self._take(source, received[source.id], gazetteer)
+            if source.id == city.enrichment.gazetteer:
+                gazetteer = self._gazetteer(self.outcomes[source.id], geography)
+        self.tell("zones, terre / zones, land", _TAKEN)
+        known = Knowledge(city, geography or build_geography(city, self._positions()), self._weather())
+        self.tell("doublons / duplicates", (_TAKEN + _SETTLED) / 2)
+        merges = merges_of([o.records for o in self._of_layer("incidents")], city)
+        self._settle_figures(merges)
+        figures = self._write(known, merges)
+        self.tell("qualité / quality", _WRITTEN)
+        if not stage.complete:
+            folder = stage.begin()
+            write_documents(folder, city, self.home, [self.outcomes[source.id] for source in city.sources])
+            stage.finish([], figures)
+        stage.point()
+        used = {o.source.id: [one.folder.name for one in o.records.accepted] for o in self.outcomes.values()}
+        forget_unused(self.home, used)
+        return figures
 
-def _count(outcome: Outcome, mapped: Mapped, delivery: Delivery, accepted: int) -> None:
-    rows = len(delivery.rows) + len(delivery.malformed)
-    counted = {"rows": rows, "accepted": accepted, "rejected": rows - accepted, **mapped.figures}
-    counted["unmapped"] = sum(mapped.unmapped_codes.values())
-    for name, number in counted.items():
-        outcome.figures[name] = outcome.figures.get(name, 0) + number
-    for code, number in mapped.unmapped_codes.items():
-        outcome.unmapped_codes[code] = outcome.unmapped_codes.get(code, 0) + number
-    for reason, number in [*mapped.issues.frame()["reason"].value_counts().items()]:
-        outcome.reasons[str(reason)] = outcome.reasons.get(str(reason), 0) + int(number)
-    if len(delivery.malformed):
-        key = str(Reason.MALFORMED_ROW)
-        outcome.reasons[key] = outcome.reasons.get(key, 0) + len(delivery.malformed)
+    def _take(self, source: Source, received: list[Received], gazetteer: Gazetteer | None) -> Outcome:
+        """Receive and take the deliveries of a source, and apply them one after the other."""
+        extras = extras_of(source, self.city)
+        around = Surroundings(extras, gazetteer, self.cutoffs.get(source.id))
+        raws: list[RawDelivery] = []
+        taken: list[Accepted] = []
+        for one in received:
+            raw = receive(one, source, self.home, extras=extras)
+            raws.append(raw)
+            try:
+                taken.append(take(raw, source, self.city, self.home, around))
+            except DeliveryError:
+                if one.sequence is None:  # it came just now
+                    discard(raw)
+                raise
+        hide_in_older(source, received, self.home)
+        cutoff = self.cutoffs.get(source.id)
+        if cutoff and any(one.figures["expired"] > raw.purged_rows for raw, one in zip(raws, taken, strict=True)):
+            raws = forget_expired(source, raws, self.city, self.home, cutoff)
+            taken = [take(raw, source, self.city, self.home, around) for raw in raws]
+        records = SourceRecords.of(source, [raw.received.digest for raw in raws], taken)
+        figures = _summed(one.figures for one in taken)
+        figures["masked"] = sum(number for raw in raws for kinds in raw.masked.values() for number in kinds.values())
+        return Outcome(raws, records, figures)
 
+    def _gazetteer(self, streets: Outcome, geography: Geography | None) -> Gazetteer:
+        table = streets.records.everything(["name", "other_name", "shape", "lon", "lat"])
+        rows = table.rename_columns(["geometry" if name == "shape" else name for name in table.column_names])
+        zones = {}
+        if geography is not None:
+            lon, lat = (rows.column(name).to_numpy() for name in ("lon", "lat"))
+            zones = {
+                level: geography.zones[level].keys_at(found).to_numpy(zero_copy_only=False)
+                for level, found in geography.positions(lon, lat).items()
+            }
+        return Gazetteer.of_streets(rows, self.city.city.metric_crs, zones)
 
-def _reject_table(issues: Issues, delivery: Delivery, source: Source, one: Received) -> pa.Table:
-    found = issues.frame()
-    rows = [*delivery.rows[found["position"].to_numpy(dtype="int64")].tolist(), *delivery.malformed.tolist()]
-    torn = len(delivery.malformed)
-    columns = {
-        "source": [source.id] * len(rows),
-        "delivery": [one.digest] * len(rows),
-        "file": [one.name] * len(rows),
-        "row": rows,
-        "field": [*found["field"], *[None] * torn],
-        "value": [*found["value"], *[None] * torn],
-        "reason": [*found["reason"], *[str(Reason.MALFORMED_ROW)] * torn],
-    }
-    return pa.table(columns, schema=REJECT_SCHEMA).sort_by([("row", "ascending"), ("field", "ascending")])
+    def _positions(self) -> dict[str, pd.DataFrame]:
+        """Positions of the sources that land or zones are made of."""
+        city = self.city
+        wanted = {level.thiessen.source for level in city.zones if level.thiessen}
+        if city.land.hull:
+            wanted.add(city.land.hull.source)
+        frames = {}
+        for name in sorted(wanted):
+            records = self.outcomes[name].records
+            extras = [f"extra:{column}" for column in sorted(extras_of(records.source, city))]
+            frames[name] = records.everything(["x_m", "y_m", *extras]).to_pandas()
+        return frames
 
+    def _weather(self) -> Weather | None:
+        name = self.city.enrichment.weather
+        if name is None:
+            return None
+        columns = ["observed_at", "observed_until", "rain_mm", "temperature_c", "wind_m_s"]
+        return Weather.of_rows(self.outcomes[name].records.everything(columns))
 
-def _write(city: City, home: Home, outcomes: list[Outcome], geography: Geography, key: str) -> dict[str, Figure]:
-    """Commit rejects, then zones and land, then records: a reader between two commits sees whole tables."""
-    inputs = {STEP: key}
-    for outcome in outcomes:
-        for number, one in enumerate(outcome.received, start=1):
-            inputs[f"deliveries/{outcome.source.id}/{number:04d}"] = one.digest
-        by = {"deliveries": digest_json([r.digest for r in outcome.received])}
-        parts = {name: table for name, table in outcome.rejects.items() if table.num_rows}
-        table = parts or {None: REJECT_SCHEMA.empty_table()}
-        reject_table(home, outcome.source.id).commit(table, inputs=by, sort_by=["delivery", "row", "field", "reason"])
-    metric_crs = city.city.metric_crs
-    derived = inputs if city.land.hull or any(level.thiessen for level in city.zones) else {STEP: key}
-    for level, zones in geography.zones.items():
-        rows = zones.table(metric_crs)
-        layer_table(home, f"zones_{level}").commit({None: rows}, inputs=derived, sort_by=["key"])
-    layer_table(home, "land").commit({None: geography.land_table(metric_crs)}, inputs=derived, sort_by=["geometry"])
-    figures: dict[str, Figure] = {
-        f"{o.source.id}.{name}": number for o in outcomes for name, number in sorted(o.figures.items())
-    }
-    for layer in dict.fromkeys(source.layer for source in city.sources):
-        figures |= _write_layer(layer, city, home, outcomes, geography, inputs)
-    return figures
+    def _of_layer(self, layer: str) -> list[Outcome]:
+        return [self.outcomes[s.id] for s in self.city.sources if s.layer == layer]
 
+    def _settle_figures(self, merges: Merges) -> None:
+        for outcome in self.outcomes.values():
+            outcome.figures |= outcome.records.figures(merges.merged)
+            outcome.figures["near_duplicates"] = outcome.records.figures(merges.merged[merges.near])["merged"]
 
-def _write_layer(
-    layer: str, city: City, home: Home, outcomes: list[Outcome], geography: Geography, inputs: dict[str, str]
-) -> dict[str, Figure]:
-    mine = [o for o in outcomes if o.source.layer == layer]
-    records = pd.concat([o.folded.records for o in mine if len(o.folded.records)] or [mine[0].folded.records])
-    rows = layer_rows(layer, records, city, geography)
-    made_from = {STEP: inputs[STEP]} | {
-        name: digest for o in mine for name, digest in inputs.items() if name.startswith(f"deliveries/{o.source.id}/")
-    }
-    parts: dict[str | None, pa.Table] = {None: rows}
-    if layer == "incidents" and rows.num_rows:
-        parts = month_parts(rows)
-    layer_table(home, layer).commit(parts, inputs=made_from, sort_by=["id"])
-    figures: dict[str, Figure] = {layer: rows.num_rows}
-    if layer == "incidents":
-        on_land = rows.column("on_land")
-        figures |= {
-            "non_localised": rows.num_rows - int(sum(rows.column("located").to_pylist())),
-            "off_land": sum(1 for v in on_land.to_pylist() if v is False),
-            "unmapped": sum(1 for v in rows.column("category").to_pylist() if v == "unmapped"),
+    def _write(self, known: Knowledge, merges: Merges) -> dict[str, Figure]:
+        """Commit rejects, then zones and land, then records: a reader between two commits sees whole tables."""
+        city, home = self.city, self.home
+        inputs = {STEP: self.key}
+        for outcome in self.outcomes.values():
+            source_id = outcome.source.id
+            if source_id in self.cutoffs:
+                inputs[f"{RETENTION}{source_id}"] = self.cutoffs[source_id].isoformat()
+            for number, raw in enumerate(outcome.raws, start=1):
+                inputs[f"deliveries/{source_id}/{number:04d}"] = raw.received.digest
+                if raw.purged_rows:
+                    inputs[f"{RETENTION}{source_id}/{number:04d}"] = str(raw.purged_rows)
+            self._write_rejects(outcome)
+        derived = city.land.hull is not None or any(level.thiessen for level in city.zones)
+        made_of = inputs if derived else {STEP: self.key}
+        for level, zones in known.geography.zones.items():
+            rows = zones.table(city.city.metric_crs)
+            layer_table(home, f"zones_{level}").commit({None: rows}, inputs=made_of, sort_by=["key"])
+        land = known.geography.land_table(city.city.metric_crs)
+        layer_table(home, "land").commit({None: land}, inputs=made_of, sort_by=["geometry"])
+        layers: list[str] = list(dict.fromkeys(source.layer for source in city.sources))
+        written: dict[str, LayerFigures] = {}
+        for place, layer in enumerate(layers):
+            written[layer] = self._write_layer(layer, known, merges, inputs, (place, len(layers)))
+        figures: dict[str, Figure] = {}
+        for layer, counted in written.items():
+            figures[layer] = counted.rows
+            if layer == "incidents":
+                figures |= {"non_localised": counted.not_located, "off_land": counted.off_land}
+                figures["unmapped"] = counted.unmapped
+        for source in city.sources:
+            found = sorted(self.outcomes[source.id].figures.items())
+            figures |= {f"{source.id}.{name}": number for name, number in found}
+        return figures
+
+    def _write_rejects(self, outcome: Outcome) -> None:
+        parts: dict[str | None, pa.Table] = {}
+        for raw, one in zip(outcome.raws, outcome.records.accepted, strict=True):
+            table = pq.ParquetFile(one.rejects).read()
+            if table.num_rows:
+                parts[f"delivery={raw.received.digest[:16]}"] = table
+        by = {"deliveries": digest_json([raw.received.digest for raw in outcome.raws])}
+        order = ["delivery", "row", "field", "reason"]
+        table = reject_table(self.home, outcome.source.id)
+        table.commit(parts or {None: REJECT_SCHEMA.empty_table()}, inputs=by, sort_by=order)
+
+    def _write_layer(
+        self, layer: str, known: Knowledge, merges: Merges, inputs: Mapping[str, str], place: tuple[int, int]
+    ) -> LayerFigures:
+        mine = self._of_layer(layer)
+        made_from = {STEP: self.key} | {
+            name: digest for o in mine for name, digest in inputs.items() if name.split("/")[1:2] == [o.source.id]
         }
-    return figures
+
+        def told(share: float) -> None:
+            self.tell(f"couche / layer {layer}", _SETTLED + (_WRITTEN - _SETTLED) * (place[0] + share) / place[1])
+
+        merged = merges if layer == "incidents" else Merges()
+        counted = write_layer(layer, [o.records for o in mine], merged, known, self.home, inputs=made_from, told=told)
+        for outcome in mine:
+            outcome.figures |= {"not_located": 0, "located_by_address": 0}
+            outcome.figures |= counted.by_source.get(outcome.source.id, {})
+        return counted
 
 
-__all__ = ["REJECT_SCHEMA", "STEP", "Outcome", "ingest", "ingest_key", "table_schema"]
+def _summed(counts: Sequence[Mapping[str, int]] | Any) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in counts:
+        for name, number in one.items():
+            total[name] += number
+    return dict(total)
+
+
+__all__ = ["STEP", "Outcome", "extras_of", "ingest", "ingest_key"]

@@ -8,7 +8,10 @@ from enum import StrEnum
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
+
+type Values = pa.Array | NDArray[np.object_] | NDArray[np.float64]
 
 _VALUE_LENGTH = 200
 """Characters of a refused value that are kept."""
@@ -37,6 +40,22 @@ class Reason(StrEnum):
     OUTSIDE_CRS_AREA = "outside_crs_area"
     NOT_A_POINT = "not_a_point"
     INVALID_GEOMETRY = "invalid_geometry"
+    PERSONAL_DATA = "personal_data"
+    PAST_RETENTION = "past_retention"
+
+
+REJECT_SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("delivery", pa.string()),
+        ("file", pa.string()),
+        ("row", pa.int64()),
+        ("field", pa.string()),
+        ("value", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+"""Refused rows; ``row`` is 1-based, header not counted, ``value`` that of a mapped column only."""
 
 
 @dataclass(slots=True)
@@ -46,16 +65,20 @@ class Issues:
     size: int
     _parts: list[pd.DataFrame] = field(default_factory=list)
 
-    def add(self, bad: NDArray[np.bool_], name: str, reason: Reason, values: object = None) -> None:
+    def add(self, bad: NDArray[np.bool_], name: str, reason: Reason, values: Values | None = None) -> None:
         """Note a fault of field ``name`` in every row of ``bad`` (boolean, one per row), with the value given."""
         positions = np.flatnonzero(bad)
         if not len(positions):
             return
         given: list[str | None] = [None] * len(positions)
         if values is not None:
-            taken = pd.Series(values, dtype=object).iloc[positions]
-            given = [None if pd.isna(v) else str(v)[:_VALUE_LENGTH] for v in taken]
+            taken = values.take(pa.array(positions)).to_pylist() if isinstance(values, pa.Array) else values[positions]
+            given = [None if v is None or v != v else str(v)[:_VALUE_LENGTH] for v in taken]  # noqa: PLR0124 — NaN
         self._parts.append(pd.DataFrame({"position": positions, "field": name, "value": given, "reason": str(reason)}))
+
+    def forget(self, rows: NDArray[np.bool_]) -> None:
+        """Drop what was noted of ``rows``: nothing of them may be told."""
+        self._parts = [part[~rows[part["position"].to_numpy()]] for part in self._parts]
 
     def flagged(self, name: str) -> NDArray[np.bool_]:
         """Rows in which field ``name`` already has a fault."""

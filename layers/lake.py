@@ -10,7 +10,7 @@ import base64
 import json
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from layers.digests import digest_json, table_digest
+from layers.digests import digest_json, ordered_digest, table_digest
 from layers.errors import LakeError
 from layers.home import Home
 
@@ -169,6 +169,42 @@ class LakeTable:
                 pq.write_table(table, path, filesystem=self.filesystem, compression="zstd")
                 files.append(DataFile(path, table.num_rows, partition, digest))
         return self._commit(files, set(parts), inputs, replace, schema, metadata)
+
+    def part(
+        self,
+        partition: str | None,
+        ordered: pa.Table,
+        present: TableVersion | None,
+        *,
+        repetitive: Collection[str] = (),
+    ) -> DataFile:
+        """Write a partition for a later :meth:`commit_files`, or keep the file that holds the same already.
+
+        Parameters
+        ----------
+        ordered
+            Rows in canonical order (:func:`layers.digests.in_canonical_order`).
+        present
+            Version that this one will follow.
+        repetitive
+            Columns of few different values: they alone are worth a dictionary.
+        """
+        digest = ordered_digest(ordered)
+        if present is not None and present.schema is not None and present.schema.equals(ordered.schema):
+            for file in present.files:
+                if file.partition == partition and file.digest == digest:
+                    return file
+        path = self.new_path(partition)
+        dictionary = [name for name in ordered.column_names if name in repetitive]
+        pq.write_table(
+            ordered,
+            path,
+            filesystem=self.filesystem,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=dictionary or False,
+        )
+        return DataFile(path, ordered.num_rows, partition, digest)
 
     def commit_files(
         self,

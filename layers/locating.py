@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from layers.issues import Issues, Reason
 
 CRS84 = "OGC:CRS84"
+POINTS = frozenset({"Point"})
 _DEGREE_DECIMALS = 9
 _METRE_DECIMALS = 4
 """Coordinates are kept to a tenth of a millimetre: below it, they differ from one machine to the next."""
@@ -80,7 +82,7 @@ def places_of_points(
     issues.add(zero, "coordinates", Reason.ZERO_COORDINATES, _pairs(x, y, zero))
     given &= ~zero
     x, y = np.where(given, x, np.nan), np.where(given, y, np.nan)
-    lon, lat = _moved(x, y, crs, CRS84)
+    lon, lat = (x, y) if _is_degrees(crs) else _moved(x, y, crs, CRS84)
     inside = _in_area(lon, lat, crs) & _in_area(lon, lat, metric_crs)
     astray = given & ~inside
     if astray.any():
@@ -92,20 +94,24 @@ def places_of_points(
     return _rounded(lon, lat, metric_crs, np.full(len(x), None, dtype=object))
 
 
-def places_of_shapes(wkb: pa.Array, *, crs: str, metric_crs: str, polygons: bool, issues: Issues) -> Places:
+def places_of_shapes(
+    wkb: pa.Array, *, crs: str, metric_crs: str, kinds: frozenset[str] = POINTS, issues: Issues
+) -> Places:
     """Place the geometries of a delivery.
 
     Parameters
     ----------
     wkb
         WKB in ``crs``, null or empty where not located.
-    polygons
-        Whether polygons are accepted beside points; a polygon's point is one inside it.
+    kinds
+        Names of the geometries that are accepted; the point of a polygon is one inside it, that of a line the one
+        halfway along.
     issues
-        Receives the faults; a polygon that crosses itself is one.
+        Receives the faults; a polygon that crosses itself and a line without length are some.
     """
     given = wkb.is_valid().to_numpy(zero_copy_only=False)
-    shapes = shapely.force_2d(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore"))
+    with np.errstate(invalid="ignore"):  # coordinates that are no numbers: told below
+        shapes = shapely.force_2d(shapely.from_wkb(wkb.to_numpy(zero_copy_only=False), on_invalid="ignore"))
     issues.add(given & shapely.is_missing(shapes), "geometry", Reason.INVALID_GEOMETRY)
     shapes[shapely.is_empty(shapes)] = None
     single = (shapely.get_type_id(shapes) == shapely.GeometryType.MULTIPOINT) & (
@@ -113,28 +119,52 @@ def places_of_shapes(wkb: pa.Array, *, crs: str, metric_crs: str, polygons: bool
     )
     shapes[single] = shapely.get_geometry(shapes[single], 0)
     types = shapely.get_type_id(shapes)
-    areas = np.isin(types, (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON))
     known = ~shapely.is_missing(shapes)
-    wrong = known & (types != shapely.GeometryType.POINT) & ~(areas & polygons)
-    issues.add(wrong, "geometry", Reason.NOT_A_POINT, shapely.to_wkt(shapes, rounding_precision=2))
-    broken = areas & polygons & ~shapely.is_valid(shapes)
-    issues.add(broken, "geometry", Reason.INVALID_GEOMETRY, shapely.is_valid_reason(shapes))
-    areas &= polygons & ~broken
+    wrong = known & ~np.isin(types, [shapely.GeometryType[kind.upper()] for kind in kinds])
+    if wrong.any():
+        issues.add(wrong, "geometry", Reason.NOT_A_POINT, shapely.to_wkt(shapes, rounding_precision=2))
+    drawn = known & ~wrong & (types != shapely.GeometryType.POINT)
+    areas = drawn & (shapely.get_dimensions(shapes) == 2)
+    broken = (areas & ~shapely.is_valid(shapes)) | (drawn & ~areas & ~(shapely.length(shapes) > 0))
+    if broken.any():
+        issues.add(broken, "geometry", Reason.INVALID_GEOMETRY, shapely.is_valid_reason(shapes))
+    drawn, areas = drawn & ~broken, areas & ~broken
+    lines = drawn & ~areas
     inner = shapes.copy()
     inner[areas] = shapely.point_on_surface(shapes[areas])
+    inner[lines] = shapely.line_interpolate_point(_longest_line(shapes[lines]), 0.5, normalized=True)
     inner[wrong | broken] = None
     placed = places_of_points(
         shapely.get_x(inner), shapely.get_y(inner), crs=crs, metric_crs=metric_crs, bad=wrong | broken, issues=issues
     )
-    drawn = np.full(len(shapes), None, dtype=object)
-    drawn[areas] = transform_shapes(shapes[areas], crs, CRS84)
-    return Places(placed.lon, placed.lat, placed.x_m, placed.y_m, drawn)
+    outlines = np.full(len(shapes), None, dtype=object)
+    outlines[drawn] = transform_shapes(shapes[drawn], crs, CRS84)
+    return Places(placed.lon, placed.lat, placed.x_m, placed.y_m, outlines)
+
+
+def _longest_line(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Lines, and the longest part of what consists of several."""
+    parts, owner = shapely.get_parts(shapely.line_merge(shapes), return_index=True)
+    order = np.lexsort((-shapely.length(parts), owner))
+    longest: NDArray[np.object_] = parts[order][np.unique(owner[order], return_index=True)[1]]
+    return longest
 
 
 def _rounded(lon: FloatArray, lat: FloatArray, metric_crs: str, shapes: NDArray[np.object_]) -> Places:
     lon, lat = np.round(lon, _DEGREE_DECIMALS), np.round(lat, _DEGREE_DECIMALS)
     x_m, y_m = _moved(lon, lat, CRS84, metric_crs)
     return Places(lon, lat, np.round(x_m, _METRE_DECIMALS), np.round(y_m, _METRE_DECIMALS), shapes)
+
+
+@lru_cache(maxsize=64)
+def _is_degrees(crs: str) -> bool:
+    """Whether coordinates of a CRS are those of CRS84, x first: nothing is to be moved."""
+    return pyproj.CRS.from_user_input(crs).equals(pyproj.CRS.from_user_input(CRS84), ignore_axis_order=True)
+
+
+@lru_cache(maxsize=64)
+def _area_of_use(crs: str) -> Any:
+    return pyproj.CRS.from_user_input(crs).area_of_use
 
 
 def _moved(x: FloatArray, y: FloatArray, source: str, target: str) -> tuple[FloatArray, FloatArray]:
@@ -146,12 +176,14 @@ def _moved(x: FloatArray, y: FloatArray, source: str, target: str) -> tuple[Floa
 def _in_area(lon: FloatArray, lat: FloatArray, crs: str) -> BoolArray:
     """Whether points are in the area for which a CRS is made (its bounds in degrees)."""
     world = (np.abs(lon) <= 180) & (np.abs(lat) <= 90)
-    area = pyproj.CRS.from_user_input(crs).area_of_use
+    area = _area_of_use(crs)
     if area is None:
         return world
     across = area.west > area.east
-    in_longitude = (lon >= area.west) | (lon <= area.east) if across else (lon >= area.west) & (lon <= area.east)
-    return world & in_longitude & (lat >= area.south) & (lat <= area.north)
+    east, west = lon <= area.east, lon >= area.west
+    in_longitude: BoolArray = (west | east) if across else (west & east)
+    inside: BoolArray = world & in_longitude & (lat >= area.south) & (lat <= area.north)
+    return inside
 
 
 def _pairs(x: FloatArray, y: FloatArray, rows: BoolArray) -> NDArray[np.object_]:

@@ -22,6 +22,7 @@ _COMMON: Mapping[str, _Meaning] = MappingProxyType(
         "organisation": (Kind.TEXT, "Organisme", "Organisation", None),
         "address": (Kind.TEXT, "Adresse", "Address", None),
         "located": (Kind.FLAG, "Localisé", "Located", None),
+        "located_by": (Kind.CLASS, "Localisé par", "Located by", None),
         "lon": (Kind.MEASURE, "Longitude", "Longitude", "deg"),
         "lat": (Kind.MEASURE, "Latitude", "Latitude", "deg"),
     }
@@ -41,6 +42,12 @@ _OF_LAYER: Mapping[str, Mapping[str, _Meaning]] = MappingProxyType(
             "severity": (Kind.MEASURE, "Gravité", "Severity", "1"),
             "precision_m": (Kind.MEASURE, "Précision de la position", "Positional precision", "m"),
             "on_land": (Kind.FLAG, "À terre", "On land", None),
+            "holiday": (Kind.FLAG, "Jour férié", "Public holiday", None),
+            "school_holiday": (Kind.FLAG, "Vacances scolaires", "School holidays", None),
+            "daylight": (Kind.CLASS, "Jour, crépuscule civil ou nuit", "Day, civil twilight or night", None),
+            "rain_mm": (Kind.MEASURE, "Pluie", "Rain", "mm"),
+            "temperature_c": (Kind.MEASURE, "Température de l’air", "Air temperature", "Cel"),
+            "wind_m_s": (Kind.MEASURE, "Vitesse du vent", "Wind speed", "m/s"),
         },
         "events": {
             "nature": (Kind.CLASS, "Nature", "Nature", None),
@@ -67,16 +74,25 @@ _OF_LAYER: Mapping[str, Mapping[str, _Meaning]] = MappingProxyType(
             "name": (Kind.TEXT, "Nom", "Name", None),
             "capacity": (Kind.MEASURE, "Capacité", "Capacity", "1"),
         },
+        "interventions": {
+            "nature": (Kind.CLASS, "Nature", "Nature", None),
+            "starts_at": (Kind.TIME, "Début", "Start", None),
+            "ends_at": (Kind.TIME, "Fin", "End", None),
+        },
     }
 )
 
-_HIDDEN = frozenset({"x_m", "y_m", "delivery", "geometry"})
+_HIDDEN = frozenset({"x_m", "y_m", "delivery", "geometry", "merged_ids"})
 """Columns of the lake that no collection shows (the geometry is a feature's own member)."""
+
+_WEATHER = frozenset({"rain_mm", "temperature_c", "wind_m_s"})
 
 _FIXED_CLASSES = {
     ("incidents", "provenance"): ("reported", "discovered"),
     ("cameras", "status"): ("installed", "planned"),
     ("cameras", "kind"): ("fixed", "ptz"),
+    ("incidents", "located_by"): ("coordinates", "address"),
+    ("incidents", "daylight"): ("day", "twilight", "night"),
 }
 
 
@@ -85,12 +101,17 @@ def record_columns(layer: str, city: City, present: Mapping[str, tuple[str, ...]
 
     Parameters
     ----------
+    layer
+        One of the layers that are published.
+    city
+        Names zone levels, categories, and the enrichments that incidents have.
     present
         Class column → values found in the data, for classes that the city file does not list.
     """
+    hidden = _HIDDEN | (_not_asked(city) if layer == "incidents" else frozenset())
     columns: list[Column] = []
     for name in TABLE_COLUMNS[layer]:
-        if name in _HIDDEN:
+        if name in hidden:
             continue
         if name == ZONES:
             columns += [
@@ -101,6 +122,22 @@ def record_columns(layer: str, city: City, present: Mapping[str, tuple[str, ...]
         classes = _classes(layer, name, city, present) if kind is Kind.CLASS else None
         columns.append(Column(name=name, kind=kind, title=Text(fr=fr, en=en), unit=unit, classes=classes))
     return tuple(columns)
+
+
+def _not_asked(city: City) -> frozenset[str]:
+    """Columns of incidents that hold nothing, for the city file does not ask for their enrichment."""
+    asked = city.enrichment
+    holidays = asked.holidays
+    columns: set[str] = set()
+    if holidays is None:
+        columns.add("holiday")
+    if holidays is None or not (holidays.school_zone or holidays.school_holidays):
+        columns.add("school_holiday")
+    if not asked.daylight:
+        columns.add("daylight")
+    if asked.weather is None:
+        columns |= _WEATHER
+    return frozenset(columns)
 
 
 def _classes(layer: str, name: str, city: City, present: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -9,13 +9,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from layers.city import City, ZoneLevel
+from layers.fields import GEOMETRY_KINDS, PERIODS
 from layers.home import Home
 from layers.lake import layer_table
 from layers.products import Column, Form, Grain, Product, ProductSpec
 from layers.record_columns import ZONE_COLUMNS, record_columns
 from layers.values import Text
 
-_TEXTS: Mapping[str, tuple[Text, Text]] = MappingProxyType(
+_PUBLISHED: Mapping[str, tuple[Text, Text]] = MappingProxyType(
     {
         "incidents": (
             Text(fr="Incidents", en="Incidents"),
@@ -47,16 +48,17 @@ _TEXTS: Mapping[str, tuple[Text, Text]] = MappingProxyType(
                 en="Schools, facilities and other places to watch over, one point per site.",
             ),
         ),
+        "interventions": (
+            Text(fr="Interventions", en="Interventions"),
+            Text(
+                fr="Patrouilles, opérations et autres interventions d’un service, avec leur période et leur lieu.",
+                en="Patrols, operations and other interventions of a service, with their period and their place.",
+            ),
+        ),
     }
 )
-_TIME_COLUMNS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "incidents": ("started_at", "ended_at"),
-        "events": ("starts_at", "ends_at"),
-        "cameras": ("in_service_from", "in_service_to"),
-    }
-)
-_GEOMETRY: Mapping[str, str] = MappingProxyType({"events": "Geometry"})
+"""Title and description of the layers that are collections; the others (streets, buildings, weather) serve to make
+something of records and stay in the lake."""
 
 
 def record_products(city: City, home: Home) -> list[Product]:
@@ -73,7 +75,7 @@ def record_products(city: City, home: Home) -> list[Product]:
     -------
     list of Product
         Records in the exact form; zone levels in all four, for boundaries are public. A layer without records gives
-        none.
+        none, nor do layers of reference: streets, buildings, weather.
 
     Raises
     ------
@@ -81,7 +83,7 @@ def record_products(city: City, home: Home) -> list[Product]:
         If nothing has been ingested.
     """
     products = []
-    for layer in dict.fromkeys(source.layer for source in city.sources):
+    for layer in dict.fromkeys(source.layer for source in city.sources if source.layer in _PUBLISHED):
         table = layer_table(home, layer).read()
         if table.num_rows:
             products.append(_record_product(layer, table, city))
@@ -91,8 +93,8 @@ def record_products(city: City, home: Home) -> list[Product]:
 
 def _record_product(layer: str, table: pa.Table, city: City) -> Product:
     columns = record_columns(layer, city, _present(table))
-    title, description = _TEXTS[layer]
-    start, end = _TIME_COLUMNS.get(layer, (None, None))
+    title, description = _PUBLISHED[layer]
+    start, end = PERIODS.get(layer, (None, None))
     attributions = dict.fromkeys(s.attribution or city.city.attribution for s in city.sources if s.layer == layer)
     spec = ProductSpec(
         id=layer,
@@ -105,7 +107,7 @@ def _record_product(layer: str, table: pa.Table, city: City) -> Product:
         attribution=" ; ".join(attributions),
         time_column=start,
         time_end_column=end,
-        geometry_type=_GEOMETRY.get(layer, "Point"),
+        geometry_type="Geometry" if layer in GEOMETRY_KINDS else "Point",
     )
     return Product(spec, {Form.EXACT: _select(table, columns).sort_by("id")})
 

@@ -25,7 +25,9 @@ from layers.products import Form, ProductSpec
 
 RUN_ID_LENGTH = 16
 _MANIFEST = "manifest.json"
-_BUILDING = ".building-"
+BUILDING = ".building-"
+"""Prefix of folders that are no run yet, or no more: the next builder removes them."""
+_HISTORY_OF_INPUTS = ("deliveries/", "retention/")
 
 
 class _Model(BaseModel):
@@ -124,7 +126,7 @@ def compute_run_id(
 
 
 def lake_inputs(city: City, home: Home) -> dict[str, str]:
-    """Name → digest of every layer of the lake and of every delivery behind it."""
+    """Name → digest of every layer of the lake and of every delivery behind it, and what retention took from them."""
     names = [
         *dict.fromkeys(source.layer for source in city.sources),
         *(f"zones_{level.id}" for level in city.zones),
@@ -134,7 +136,7 @@ def lake_inputs(city: City, home: Home) -> dict[str, str]:
     for name in names:
         if version := layer_table(home, name).latest():
             inputs[f"layers/{name}"] = version.digest
-            inputs |= {key: digest for key, digest in version.inputs.items() if key.startswith("deliveries/")}
+            inputs |= {key: digest for key, digest in version.inputs.items() if key.startswith(_HISTORY_OF_INPUTS)}
     return dict(sorted(inputs.items()))
 
 
@@ -226,13 +228,13 @@ class RunBuilder:
     def __init__(self, home: Home, run_id: str) -> None:
         self.home = home
         self.run_id = run_id
-        self.folder = home.runs / f"{_BUILDING}{run_id}"
+        self.folder = home.runs / f"{BUILDING}{run_id}"
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
         self._stack.enter_context(writing(self.home))
         self.home.runs.mkdir(parents=True, exist_ok=True)
-        for left_over in [*self.home.runs.glob(f"{_BUILDING}*"), *self.home.runs.glob(".current-*")]:
+        for left_over in [*self.home.runs.glob(f"{BUILDING}*"), *self.home.runs.glob(".current-*")]:
             if left_over.is_symlink():
                 left_over.unlink()
             else:
@@ -273,11 +275,11 @@ class RunBuilder:
             if _is_whole(self.home, self.run_id):
                 switch_current(self.home, self.run_id)
                 return open_run(self.home, self.run_id)
-            final.rename(self.home.runs / f"{_BUILDING}damaged-{self.run_id}")
+            final.rename(self.home.runs / f"{BUILDING}damaged-{self.run_id}")
         self.folder.rename(final)
         sync_path(self.home.runs)
         switch_current(self.home, self.run_id)
-        shutil.rmtree(self.home.runs / f"{_BUILDING}damaged-{self.run_id}", ignore_errors=True)
+        shutil.rmtree(self.home.runs / f"{BUILDING}damaged-{self.run_id}", ignore_errors=True)
         return open_run(self.home, self.run_id)
 
 

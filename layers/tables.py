@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import shapely
 from numpy.typing import NDArray
 
+from layers.accepted import NO_MONTH
 from layers.city import City
 from layers.clock import local_time
+from layers.digests import in_canonical_order
+from layers.enrichment.daylight import daylight
+from layers.enrichment.holidays import holiday_columns
+from layers.enrichment.weather import Weather
+from layers.fields import GEOMETRY_KINDS, ZONE_PREFIX
 from layers.geography import Geography
 from layers.geoparquet import with_geo_metadata
+from layers.locating import CRS84, POINTS, transform_shapes
 
 UTC = pa.timestamp("us", tz="UTC")
 HOUR = np.timedelta64(1, "h")
@@ -41,9 +49,17 @@ TABLE_COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = MappingProxyType(
             "precision_m": pa.float64(),
             "address": pa.string(),
             "located": pa.bool_(),
+            "located_by": pa.string(),
             "on_land": pa.bool_(),
             ZONES: pa.string(),
+            "holiday": pa.bool_(),
+            "school_holiday": pa.bool_(),
+            "daylight": pa.string(),
+            "rain_mm": pa.float64(),
+            "temperature_c": pa.float64(),
+            "wind_m_s": pa.float64(),
             **_PLACE,
+            "merged_ids": pa.list_(pa.string()),
             "delivery": pa.string(),
         },
         "events": {
@@ -80,10 +96,56 @@ TABLE_COLUMNS: Mapping[str, Mapping[str, pa.DataType]] = MappingProxyType(
             ZONES: pa.string(),
             "delivery": pa.string(),
         },
+        "interventions": {
+            **_WHO,
+            "nature": pa.string(),
+            "starts_at": UTC,
+            "ends_at": UTC,
+            "geometry": pa.binary(),
+            "located": pa.bool_(),
+            ZONES: pa.string(),
+            "delivery": pa.string(),
+        },
+        "streets": {
+            **_WHO,
+            "name": pa.string(),
+            "other_name": pa.string(),
+            "length_m": pa.float64(),
+            "geometry": pa.binary(),
+            ZONES: pa.string(),
+            "delivery": pa.string(),
+        },
+        "buildings": {
+            **_WHO,
+            "category": pa.string(),
+            "dwellings": pa.int64(),
+            "height_m": pa.float64(),
+            **_PLACE,
+            ZONES: pa.string(),
+            "delivery": pa.string(),
+        },
+        "weather": {
+            **_WHO,
+            "observed_at": UTC,
+            "observed_until": UTC,
+            "rain_mm": pa.float64(),
+            "temperature_c": pa.float64(),
+            "wind_m_s": pa.float64(),
+            **_PLACE,
+            "delivery": pa.string(),
+        },
     }
 )
 
-_GEOMETRY_TYPES = {"events": ["Point", "Polygon", "MultiPolygon"]}
+
+REPETITIVE = frozenset(
+    {
+        *("source", "organisation", "theme", "category", "source_code", "provenance", "located_by", "daylight"),
+        *("date", "hour", "severity", "precision_m", "nature", "status", "kind", "delivery", "state", "ended_by"),
+        *("rain_mm", "temperature_c", "wind_m_s"),
+    }
+)
+"""Columns of few different values, besides zones."""
 
 
 def table_schema(layer: str, levels: Sequence[str]) -> pa.Schema:
@@ -94,81 +156,129 @@ def table_schema(layer: str, levels: Sequence[str]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def layer_rows(layer: str, records: pd.DataFrame, city: City, geography: Geography) -> pa.Table:
-    """Finish a layer's records: local date and hour, land and zones, geometry.
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """What is known of the city besides its records: zones and land, and the weather where it is joined."""
+
+    city: City
+    geography: Geography
+    weather: Weather | None = None
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Longitude and latitude of the land's centroid, degrees: where the sun is looked at from."""
+        point = shapely.centroid(self.geography.land)
+        return float(shapely.get_x(point)), float(shapely.get_y(point))
+
+
+def layer_rows(
+    layer: str, records: pa.Table, known: Knowledge, *, also: Sequence[str] = (), order: Sequence[str] = ("id",)
+) -> pa.Table:
+    """Finish records of a layer: local date and hour, land, zones, surroundings and geometry.
 
     Parameters
     ----------
     records
-        Accepted records of all sources of the layer.
+        Accepted records (``layers.taking``) with ``id``, ``source``, ``organisation``, ``delivery`` and, of
+        incidents, ``merged_ids``.
+    also
+        Columns that are kept as they are, after those of the layer.
+    order
+        Columns of the canonical order.
 
     Returns
     -------
     pyarrow.Table
-        The layer's table (docs/architecture.md), in id order.
+        Rows of the layer's table (docs/architecture.md), in order.
     """
-    frame = records.sort_values("id", kind="stable").reset_index(drop=True)
-    lon, lat = (frame[name].to_numpy(dtype=np.float64) for name in ("lon", "lat"))
+    lon, lat = (_numpy(records.column(name)) for name in ("lon", "lat"))
     located = ~np.isnan(lon)
-    columns: dict[str, NDArray[np.object_] | pa.Array] = {"located": pa.array(located)}
-    for level, zones in geography.zones.items():
-        columns[f"zone_{level}"] = pa.array(zones.locate(lon, lat), pa.string())
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {"located": pa.array(located)}
+    names = table_schema(layer, list(known.geography.zones))
+    positions = known.geography.positions(lon, lat) if layer != "weather" else {}
     if layer == "incidents":
-        columns |= _incident_columns(frame, city, geography, located)
-    columns["geometry"] = _geometry(frame, located)
-    schema = table_schema(layer, list(geography.zones))
-    arrays = [columns[f.name] if f.name in columns else _array(frame[f.name], f.type) for f in schema]
-    return with_geo_metadata(pa.table(arrays, schema=schema), _GEOMETRY_TYPES.get(layer, ["Point"]))
+        land = known.geography.on_land(lon, lat, positions)
+        columns["on_land"] = pa.array(land, pa.bool_(), mask=~located)
+        columns |= _incident_columns(records, known)
+    columns |= _zone_columns(known.geography, positions, records, lost=~located)
+    if layer == "streets":
+        shapes = shapely.from_wkb(records.column("shape").to_numpy())
+        metric = transform_shapes(shapes, CRS84, known.city.city.metric_crs)
+        columns["length_m"] = pa.array(np.round(np.nan_to_num(shapely.length(metric)), 2), pa.float64())
+    columns["geometry"] = pc.coalesce(records.column("shape"), _points_wkb(lon, lat))
+    arrays = [(columns[f.name] if f.name in columns else records.column(f.name)).cast(f.type) for f in names]
+    kinds = sorted(GEOMETRY_KINDS.get(layer, POINTS))
+    table = pa.table(arrays, schema=names)
+    for name in also:
+        table = table.append_column(name, records.column(name))
+    return with_geo_metadata(in_canonical_order(table, order), kinds)
 
 
-def _incident_columns(
-    frame: pd.DataFrame, city: City, geography: Geography, located: NDArray[np.bool_]
+def _numpy(column: pa.ChunkedArray) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = column.to_numpy()
+    return values
+
+
+def _moments(column: pa.ChunkedArray) -> NDArray[np.datetime64]:
+    values: NDArray[np.datetime64] = column.cast(pa.timestamp("us")).to_numpy()
+    return values
+
+
+def _zone_columns(
+    geography: Geography, positions: dict[str, NDArray[np.int64]], records: pa.Table, *, lost: NDArray[np.bool_]
 ) -> dict[str, pa.Array]:
-    """Local date, hour (null when the interval is longer than one hour), and whether the place is on land."""
-    started, ended = (frame[name].to_numpy(dtype="datetime64[us]") for name in ("started_at", "ended_at"))
+    """Zone of each level: by position, else the one that the record names."""
+    for name in records.column_names:
+        if name.startswith(ZONE_PREFIX):
+            level = name.removeprefix(ZONE_PREFIX)
+            named = geography.zones[level].positions_of(records.column(name))
+            for above, found in geography.upwards(level, named).items():
+                positions[above] = np.where(lost & (positions[above] < 0), found, positions[above])
+    return {f"{ZONE_PREFIX}{level}": geography.zones[level].keys_at(found) for level, found in positions.items()}
+
+
+def _incident_columns(records: pa.Table, known: Knowledge) -> dict[str, pa.Array]:
+    """Local date, hour (null when the interval is longer than one hour), and what surrounded the record."""
+    city = known.city
+    started, ended = _moments(records.column("started_at")), _moments(records.column("ended_at"))
     local = local_time(started, city.city.timezone)
     days = local.astype("datetime64[D]")
     hours = (local - days).astype("timedelta64[h]").astype(np.int64)
     uncertain = ~np.isnat(ended) & (ended - started > HOUR)
-    on_land = geography.on_land(frame["lon"].to_numpy(dtype=np.float64), frame["lat"].to_numpy(dtype=np.float64))
-    return {
-        "date": pa.array(days, pa.date32()),
+    dates = pa.array(days, pa.date32())
+    columns = {
+        "date": dates,
         "hour": pa.array(hours, pa.int64(), mask=uncertain).cast(pa.int8()),
-        "on_land": pa.array(on_land, pa.bool_(), mask=~located),
     }
-
-
-def _geometry(frame: pd.DataFrame, located: NDArray[np.bool_]) -> pa.Array:
-    """WKB in CRS84: the shape where there is one, else the point; null when not located."""
-    shapes = frame["shape"].to_numpy(dtype=object).copy()
-    points = located & shapely.is_missing(shapes)
-    shapes[points] = shapely.points(frame["lon"].to_numpy()[points], frame["lat"].to_numpy()[points])
-    shapes[~located] = None
-    return pa.array(shapely.to_wkb(shapes), pa.binary())
-
-
-def _array(column: pd.Series, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):
-        return pa.array(column.to_numpy(dtype="datetime64[us]"), pa.timestamp("us")).cast(kind)
-    if pa.types.is_date32(kind):
-        return pa.array(column.to_numpy(dtype="datetime64[us]").astype("datetime64[D]"), kind)
-    if pa.types.is_integer(kind):
-        values = column.to_numpy(dtype=np.float64)
-        return pa.array(np.nan_to_num(values).astype(np.int64), pa.int64(), mask=np.isnan(values)).cast(kind)
-    if pa.types.is_floating(kind):
-        values = column.to_numpy(dtype=np.float64)
-        return pa.array(values, kind, mask=np.isnan(values))
-    return pa.array(column.to_numpy(dtype=object), kind, from_pandas=True)
-
-
-def month_parts(table: pa.Table) -> dict[str | None, pa.Table]:
-    """Split incidents by month of their local date: ``month=2024-05`` → rows, in id order."""
-    months = table.column("date").to_numpy().astype("datetime64[M]")
-    order = np.argsort(months, kind="stable")
-    unique, starts = np.unique(months[order], return_index=True)
-    ordered = table.take(pa.array(order))
-    ends = np.append(starts[1:], len(order))
-    return {
-        f"month={month}": ordered.slice(start, end - start)
-        for month, start, end in zip(unique, starts.tolist(), ends.tolist(), strict=True)
+    size = records.num_rows
+    wanted = city.enrichment
+    nothing = {
+        **dict.fromkeys(("holiday", "school_holiday"), pa.bool_()),
+        "daylight": pa.string(),
+        **dict.fromkeys(("rain_mm", "temperature_c", "wind_m_s"), pa.float64()),
     }
+    columns |= {name: pa.nulls(size, kind) for name, kind in nothing.items()}
+    if wanted.holidays is not None:
+        columns |= holiday_columns(dates, wanted.holidays)
+    if wanted.daylight:
+        columns["daylight"] = daylight(started, ended, *known.centre)
+    if known.weather is not None:
+        columns |= known.weather.at(started)
+    return columns
+
+
+def _points_wkb(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> pa.Array:
+    """WKB of points, null where not located: the 21 bytes of each, laid out at once."""
+    known = ~np.isnan(lon)
+    points = np.empty(int(known.sum()), dtype=[("order", "u1"), ("type", "<u4"), ("x", "<f8"), ("y", "<f8")])
+    points["order"], points["type"], points["x"], points["y"] = 1, 1, lon[known], lat[known]
+    offsets = np.zeros(len(lon) + 1, dtype=np.int32)
+    np.cumsum(known * points.itemsize, out=offsets[1:])
+    validity = pa.py_buffer(np.packbits(known, bitorder="little").tobytes())
+    buffers = [validity, pa.py_buffer(offsets), pa.py_buffer(points.tobytes())]
+    return pa.Array.from_buffers(pa.binary(), len(lon), buffers)
+
+
+def month_name(month: int) -> str | None:
+    """Partition of incidents of a month since January 1970: ``month=2024-05``; None for ``NO_MONTH``."""
+    return None if month == NO_MONTH else f"month={np.datetime64(month, 'M')}"

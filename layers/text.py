@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_LETTERS = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d"})
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_LETTERS_BY_NAME = {"œ": "oe", "æ": "ae", "ø": "o", "ß": "ss", "ł": "l", "đ": "d"}
+_LETTERS = str.maketrans(_LETTERS_BY_NAME)
 """Letters that are not a base letter with a mark, so that NFKD leaves them whole."""
 
 
@@ -28,6 +32,18 @@ def fold(text: str) -> str:
     # Case folding can compose anew (İ → i + dot) and decomposition can uncover capitals: decompose on both sides.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return "".join(c for c in folded if not unicodedata.combining(c)).translate(_LETTERS)
+
+
+def fold_column(texts: pa.Array) -> pa.Array:
+    """Fold a column of texts for comparison: as :func:`fold`, and other characters than letters and digits a blank.
+
+    Ligatures apart, it is done by Arrow for all rows at once.
+    """
+    plain = pc.utf8_lower(pc.utf8_normalize(texts, form="NFKD"))
+    for letter, letters in sorted(_LETTERS_BY_NAME.items()):
+        plain = pc.replace_substring(plain, letter, letters)
+    plain = pc.replace_substring_regex(plain, r"\p{M}+", "")
+    return pc.utf8_trim_whitespace(pc.replace_substring_regex(plain, r"[^\p{L}\p{N}]+", " "))
 
 
 def slug(text: str) -> str:

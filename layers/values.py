@@ -11,7 +11,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """Names that become columns, collections and URL segments."""
 
-LayerKind = Literal["incidents", "events", "cameras", "sensitive_sites"]
+LayerKind = Literal[
+    "incidents",
+    "events",
+    "cameras",
+    "sensitive_sites",
+    "interventions",
+    "streets",
+    "buildings",
+    "weather",
+]
 FormName = Literal["exact", "planner", "partner", "public"]
 ProfileName = Literal["administrator", "analyst", "planner", "partner", "public"]
 ALL_THEMES = "all"

@@ -149,6 +149,8 @@ class Runs:
             503 when nothing has been published.
         """
         served, wanted = self._served, current_run_id(self.home)
+        if served is not None and wanted != served.run.manifest.run_id and not served.run.folder.is_dir():
+            served = self._served = None  # its run was destroyed: no answer is made of it any more
         if served is not None:
             if (
                 wanted not in {None, served.run.manifest.run_id}

@@ -13,7 +13,13 @@ from layers.products import Form, Product
 from styles.model import Sector, Style, StyleClass, StyleLayer, Symbol
 from styles.palettes import INK, LAND, NO_DATA, categorical, mix, outline_of
 
-CATEGORY_COLUMNS = {"incidents": "theme", "events": "nature", "cameras": "status", "sensitive_sites": "category"}
+CATEGORY_COLUMNS = {
+    "incidents": "theme",
+    "events": "nature",
+    "cameras": "status",
+    "sensitive_sites": "category",
+    "interventions": "nature",
+}
 """Column that tells the records of a layer apart."""
 
 SECTOR_COLUMNS = ("direction_deg", "field_of_view_deg", "range_m")

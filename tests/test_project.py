@@ -24,6 +24,7 @@ METADATA = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"
 DOCUMENT_LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#]+)")
 LOCKS = ("requirements.lock", "requirements-java.lock", "requirements-node.lock")
 SIDE_BY_SIDE = {
+    "pymysql",
     "duckdb-extensions",
     "duckdb-extension-spatial",
     "tzdata",
@@ -206,6 +207,9 @@ def test_every_key_of_the_city_file_is_documented():
         "taxonomy",
         "sources",
         "analysis",
+        "enrichment",
+        "deduplication",
+        "near",
         "profiles",
         "stores",
         "of",

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from layers.errors import RunError
-from layers.runs import Run
+from layers.runs import BUILDING, Run
 from layers.steps import ProgressCallback, no_progress
 from ogc_server.stores.columns import CRS84_SRID, GEOMETRY, METRIC_GEOMETRY, metric_srid
 from ogc_server.stores.engines import duckdb_engine, postgis_engine
@@ -63,7 +63,7 @@ def hold_run(run: Run, url: str, *, kept_runs: int = KEPT_RUNS, progress: Progre
     run_id = run.manifest.run_id
     engine = postgis_engine(url, reading=False)
     try:
-        with engine.connect() as connection, _only_writer(connection):
+        with engine.connect() as connection, only_writer(connection):
             _prepare(connection)
             loaded = _loaded_runs(connection)
             missing = run_id not in loaded
@@ -82,7 +82,8 @@ def hold_run(run: Run, url: str, *, kept_runs: int = KEPT_RUNS, progress: Progre
 
 
 @contextmanager
-def _only_writer(connection: sa.Connection) -> Iterator[None]:
+def only_writer(connection: sa.Connection) -> Iterator[None]:
+    """Keep other publishers out of the database meanwhile."""
     # a session's lock: a publisher that dies frees it
     connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
     connection.commit()
@@ -107,9 +108,14 @@ def _loaded_runs(connection: sa.Connection) -> list[str]:
     return list(connection.execute(sa.text("SELECT run_id FROM calanque.runs ORDER BY loaded DESC")).scalars())
 
 
+def run_schemas(connection: sa.Connection) -> list[str]:
+    """Schemas of runs, whole or not."""
+    found = connection.execute(sa.text(r"SELECT nspname FROM pg_namespace WHERE nspname LIKE 'run\_%'"))
+    return list(found.scalars())
+
+
 def _drop_partial(connection: sa.Connection, loaded: Sequence[str]) -> None:
-    found = connection.execute(sa.text(r"SELECT nspname FROM pg_namespace WHERE nspname LIKE 'run\_%'")).scalars()
-    for schema in set(found) - {schema_of_run(run_id) for run_id in loaded}:
+    for schema in set(run_schemas(connection)) - {schema_of_run(run_id) for run_id in loaded}:
         connection.execute(sa.schema.DropSchema(schema, cascade=True))
     connection.commit()
 
@@ -126,7 +132,7 @@ def _load(connection: sa.Connection, run: Run) -> None:
     try:
         for table in tables.values():
             connection.execute(CreateTable(table))
-            _copy(connection, source, table, srids)
+            _copy(connection, source, table, srids, run.folder.parent)
             for index in sorted(table.indexes, key=lambda i: str(i.name)):
                 connection.execute(CreateIndex(index))
             connection.execute(sa.text(f"ANALYZE {_name(table)}"))
@@ -137,7 +143,9 @@ def _load(connection: sa.Connection, run: Run) -> None:
     connection.commit()
 
 
-def _copy(connection: sa.Connection, source: sa.Engine, table: sa.Table, srids: dict[str, int]) -> None:
+def _copy(
+    connection: sa.Connection, source: sa.Engine, table: sa.Table, srids: dict[str, int], runs_folder: Path
+) -> None:
     """Copy one table, in the order of ``fid``, as CSV that DuckDB writes and PostgreSQL reads."""
     columns = []
     for column in table.columns:
@@ -147,7 +155,8 @@ def _copy(connection: sa.Connection, source: sa.Engine, table: sa.Table, srids: 
             f"'SRID={srids[column.name]};' || ST_AsHEXWKB({name}) AS {name}" if column.name in srids else name
         )
     texts = ", ".join(f'"{c.key}"' for c in table.columns if isinstance(c.type, sa.String))
-    with tempfile.TemporaryDirectory(prefix="calanque-") as folder:
+    # in the home folder, under a name that the next run to be built removes: a crash leaves no records elsewhere
+    with tempfile.TemporaryDirectory(dir=runs_folder, prefix=BUILDING) as folder:
         path = Path(folder) / "rows.csv"
         # a text is always quoted: an empty one is no null
         force = f", FORCE_QUOTE ({texts})" if texts else ""

@@ -45,7 +45,7 @@ def publish(
     """
     started = time.monotonic()
     tell = progress or no_progress
-    url = database_url or _environment_url()
+    url = database_url or environment_url()
     if city.stores.kind == "postgis" and url is None:
         raise RunError(f'the city file says stores.kind = "postgis": give the database in {DATABASE_URL}')
     with writing(home):
@@ -66,7 +66,8 @@ def publish(
     return StepReport(STEP, run.manifest.run_id, skipped=skipped, seconds=seconds, figures=_figures(run))
 
 
-def _environment_url() -> SecretStr | None:
+def environment_url() -> SecretStr | None:
+    """Address of the database that runs are also published in, if one is named."""
     text = os.environ.get(DATABASE_URL)
     return SecretStr(text) if text else None
 

@@ -51,6 +51,8 @@ def test_four_sources_in_four_formats(city):
 def test_heads_hold_the_declared_columns(city):
     """Each delivered column is read or dropped, none else: nothing would be refused."""
     for source in city.sources:
+        if "/reference/" in source.deliveries[0]:
+            continue  # heads are those of deliveries
         name = source.deliveries[0].rsplit("/", 1)[-1]
         head = FOLDER / name if name == "sites.csv" else next((FOLDER / "heads").glob(f"{name}*"))
         if head.suffix == ".csv":

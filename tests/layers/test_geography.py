@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from layers.errors import DeliveryError
 from layers.geography import Geography, build_geography, thiessen_zones
 from layers.locating import CRS84, transform_shapes, transformer
-from support.delivered_city import ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity
+from support.delivered_city import CITY_TOML, ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity
 
 METRIC = "EPSG:2154"
 
@@ -61,6 +62,78 @@ def test_a_point_on_a_border_is_in_the_zone_of_the_lowest_key(geography: Geograp
     unique, counts = np.unique(corner, axis=0, return_counts=True)
     shared = unique[counts >= 4][:1]
     assert geography.zones["blocks"].locate(shared[:, 0], shared[:, 1]).tolist() == ["A0"]
+
+
+def probes(n: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(11)
+    lon, lat = to_degrees(ORIGIN_X_M + rng.uniform(-300, 2300, n), ORIGIN_Y_M + rng.uniform(-300, 2300, n))
+    lon[::40] = np.nan
+    return lon, lat
+
+
+def with_a_city_level(city: DeliveredCity) -> Geography:
+    """Districts dissolve blocks, and the town dissolves districts."""
+
+    def town(features: list) -> None:
+        for feature in features:
+            feature["properties"]["town"] = "T"
+
+    change_blocks(city, town)
+    whole = '[[zones]]\nid = "town"\ntitle = { fr = "Ville", en = "Town" }\n'
+    whole += 'dissolve = { of = "districts", by = "town" }\n\n'
+    city.write_toml(CITY_TOML.replace("[[zones]]", f"{whole}[[zones]]", 1))
+    return build_geography(city.load(), {})
+
+
+def test_levels_that_dissolve_another_follow_from_it_and_are_where_a_search_finds_them(small_city: DeliveredCity):
+    geography = with_a_city_level(small_city)
+    lon, lat = probes(600)
+    found = geography.positions(lon, lat)
+    assert list(found) == ["town", "districts", "blocks"]
+    for level, zones in geography.zones.items():
+        assert zones.keys_at(found[level]).equals(zones.keys_at(zones.positions(lon, lat)))
+    # Also on a common border: the district of a point is that of its block.
+    corners = shapely.get_coordinates(geography.zones["blocks"].shapes)
+    on_borders = geography.positions(corners[:, 0].copy(), corners[:, 1].copy())
+    blocks = geography.zones["blocks"]
+    districts = geography.zones["districts"].keys_at(on_borders["districts"]).to_pylist()
+    assert districts == blocks.parents[on_borders["blocks"]].tolist()
+
+
+def test_upwards_from_a_zone_is_every_zone_that_holds_it(small_city: DeliveredCity):
+    geography = with_a_city_level(small_city)
+    found = geography.upwards("blocks", np.array([0, 3, -1]))
+    keys = {level: geography.zones[level].keys_at(p).to_pylist() for level, p in found.items()}
+    assert keys == {"blocks": ["A0", "B1", None], "districts": ["A", "B", None], "town": ["T", "T", None]}
+    assert set(geography.upwards("districts", np.array([1]))) == {"districts", "town"}
+
+
+def test_zones_are_named_by_key_or_by_a_name_that_one_zone_bears(small_city: DeliveredCity):
+    def twins(features: list) -> None:
+        features[3]["properties"]["label"] = "Îlot B0"
+
+    change_blocks(small_city, twins)
+    blocks = build_geography(small_city.load(), {}).zones["blocks"]
+    names = pa.chunked_array([["A1", "ilot a1", "Îlot  A1"], ["îlot b0", "B0", None, "", "Z"]])
+    assert blocks.positions_of(names).tolist() == [1, 1, 1, -1, 2, -1, -1, -1]
+
+
+def test_land_that_is_a_level_is_told_by_the_positions_in_it(geography: Geography):
+    lon, lat = probes(300)
+    positions = geography.positions(lon, lat)
+    assert geography.land_level == "blocks"
+    on_land = geography.on_land(lon, lat, positions)
+    assert on_land.tolist() == geography.on_land(lon, lat).tolist()
+    assert 0 < on_land.sum() < 300
+
+
+def test_a_zone_that_names_no_zone_above_it_is_part_of_none(small_city: DeliveredCity):
+    change_blocks(small_city, lambda features: features[3]["properties"].update(district=None))
+    geography = build_geography(small_city.load(), {})
+    assert geography.zones["blocks"].parents.tolist() == ["A", "A", "B", None]
+    middle = shapely.point_on_surface(geography.zones["blocks"].shapes)
+    found = geography.positions(shapely.get_x(middle), shapely.get_y(middle))
+    assert geography.zones["districts"].keys_at(found["districts"]).to_pylist() == ["A", "A", "B", None]
 
 
 def thiessen_records(sites: list[tuple[float, float]], names: list[str]) -> pd.DataFrame:

@@ -105,6 +105,37 @@ def test_files_of_workers_are_committed(table: LakeTable):
     assert again.version == version.version
 
 
+def test_parts_are_committed_like_tables_and_unchanged_ones_keep_their_files(table: LakeTable, tmp_path: Path):
+    first = [table.part("a", rows(1, 2), None), table.part("b", rows(3), None, repetitive=["name"])]
+    version = table.commit_files(first, inputs={"source": "1"})
+    assert version.digest == commit(LakeTable(tmp_path, "other"), {"b": rows(3), "a": rows(1, 2)}).digest
+    assert ids_of(table) == [1, 2, 3]
+    second = [table.part("a", rows(1, 2), version), table.part("b", rows(3, 4), version)]
+    assert (second[0], second[1].path != first[1].path) == (first[0], True)
+    table.commit_files(second, inputs={"source": "2"})
+    assert ids_of(table) == [1, 2, 3, 4]
+    names = table.read(["name"]).column("name").to_pylist()
+    assert names == ["n1", "n2", "n3", "n4"]  # however text is encoded in the file
+
+
+def test_a_part_of_other_columns_or_of_another_partition_is_written_anew(table: LakeTable):
+    first = table.part("a", rows(1), None)
+    version = table.commit_files([first], inputs={})
+    assert table.part("b", rows(1), version).path != first.path
+    wider = rows(1).append_column("more", pa.nulls(1, pa.string()))
+    assert table.part("a", wider, version).path != first.path
+    assert table.part("a", rows(1), None).path != first.path
+
+
+def test_parts_that_were_never_committed_go_with_the_next_commit(table: LakeTable, tmp_path: Path):
+    version = table.commit_files([table.part("a", rows(1), None)], inputs={"source": "1"})
+    lost = table.part("a", rows(2), version)
+    assert ids_of(table) == [1]
+    table.commit_files([table.part("a", rows(3), version)], inputs={"source": "2"})
+    assert ids_of(table) == [3]
+    assert lost.path not in {str(path) for path in (tmp_path / "records").rglob("*.parquet")}
+
+
 def test_a_torn_manifest_is_as_if_it_had_not_been(table: LakeTable, tmp_path: Path):
     commit(table, {None: rows(1)})
     commit(table, {None: rows(2)}, source="2")

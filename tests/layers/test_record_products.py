@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from layers.city import Enrichment, load_city
 from layers.errors import LakeError
 from layers.ingest import ingest
 from layers.lake import layer_table
 from layers.products import Form, Kind
+from layers.record_columns import record_columns
 from layers.record_products import record_products
 from layers.runs import lake_inputs, resolve_as_of
 from support.delivered_city import CITY_TOML, DeliveredCity, row
@@ -38,6 +40,49 @@ in_service_from = { column = "since", format = "%d/%m/%Y" }
 in_service_to = { column = "until", format = "%d/%m/%Y" }
 x = "x"
 y = "y"
+
+[[sources]]
+id = "patrols"
+layer = "interventions"
+title = { fr = "Patrouilles", en = "Patrols" }
+organisation = "Police municipale"
+deliveries = ["patrols.csv"]
+crs = "EPSG:2154"
+[sources.columns]
+record_id = "id"
+nature = { column = "kind", map = { "p" = "patrouille" } }
+starts_at = "from"
+ends_at = "to"
+x = "x"
+y = "y"
+
+[[sources]]
+id = "roads"
+layer = "streets"
+title = { fr = "Voies", en = "Streets" }
+organisation = "Ville"
+deliveries = ["roads.csv"]
+crs = "EPSG:2154"
+columns = { name = "name", x = "x", y = "y" }
+
+[[sources]]
+id = "station"
+layer = "weather"
+title = { fr = "Météo", en = "Weather" }
+organisation = "Ville"
+deliveries = ["weather.csv"]
+columns = { observed_at = "day", rain_mm = "rain" }
+"""
+
+PATROLS = """id,kind,from,to,x,y
+p1,p,2024-05-15T20:00,2024-05-15T23:00,893500,6246500
+p2,q,2024-05-16T20:00,,,
+"""
+ROADS = """name,x,y
+Rue du Carré,893500,6246500
+"""
+WEATHER = """day,rain
+2024-05-15,3.5
 """
 
 AGENDA = """{"type": "FeatureCollection", "features": [
@@ -58,7 +103,8 @@ c5,boule,10,01/02/2020,,893500,6246500
 def whole_city(small_city: DeliveredCity) -> DeliveredCity:
     small_city.write_toml(CITY_TOML + SOURCES)
     (small_city.folder / "agenda.geojson").write_text(AGENDA, encoding="utf-8")
-    (small_city.folder / "cctv.csv").write_text(CCTV, encoding="utf-8")
+    for name, text in (("cctv", CCTV), ("patrols", PATROLS), ("roads", ROADS), ("weather", WEATHER)):
+        (small_city.folder / f"{name}.csv").write_text(text, encoding="utf-8")
     return small_city
 
 
@@ -72,14 +118,61 @@ def test_before_ingestion_there_are_no_products(small_city: DeliveredCity):
         record_products(small_city.load(), small_city.home)
 
 
+NEVER_SHOWN = {"x_m", "y_m", "delivery", "geometry", "merged_ids"}
+ENRICHMENTS = {"holiday", "school_holiday", "daylight", "rain_mm", "temperature_c", "wind_m_s"}
+
+
 def test_columns_are_those_of_the_lake_without_its_own_matters(whole_city: DeliveredCity):
     products = products_of(whole_city)
-    assert list(products) == ["incidents", "events", "cameras", "districts", "blocks"]
-    for layer in ("incidents", "events", "cameras"):
+    for layer in ("incidents", "events", "cameras", "interventions"):
         lake = [f.name for f in layer_table(whole_city.home, layer).latest().schema]
         shown = [c.name for c in products[layer].spec.columns]
-        assert shown == [n for n in lake if n not in {"x_m", "y_m", "delivery", "geometry"}]
+        assert shown == [n for n in lake if n not in NEVER_SHOWN | ENRICHMENTS]
         assert all(c.title.fr and c.title.en for c in products[layer].spec.columns)
+
+
+def test_layers_of_reference_are_kept_and_not_published(whole_city: DeliveredCity):
+    assert list(products_of(whole_city)) == ["incidents", "events", "cameras", "interventions", "districts", "blocks"]
+    for layer in ("streets", "weather"):
+        assert layer_table(whole_city.home, layer).read().num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ({}, set()),
+        ({"holidays": {"country": "FR"}}, {"holiday"}),
+        ({"holidays": {"country": "FR", "school_zone": "B"}}, {"holiday", "school_holiday"}),
+        (
+            {"holidays": {"country": "BE", "school_holidays": [{"start": "2024-10-21", "end": "2024-11-03"}]}},
+            {"holiday", "school_holiday"},
+        ),
+        ({"daylight": True}, {"daylight"}),
+        ({"weather": "station"}, {"rain_mm", "temperature_c", "wind_m_s"}),
+        ({"gazetteer": "roads"}, set()),
+    ],
+)
+def test_only_enrichments_that_the_city_file_asks_for_are_shown(
+    small_city: DeliveredCity, asked: dict, shown: set[str]
+):
+    city = load_city(small_city.folder).model_copy(update={"enrichment": Enrichment.model_validate(asked)})
+    columns = {column.name: column for column in record_columns("incidents", city, {})}
+    assert set(columns) & ENRICHMENTS == shown
+    assert columns["located_by"].classes == ("coordinates", "address")
+    if "daylight" in shown:
+        assert columns["daylight"].classes == ("day", "twilight", "night")
+    units = {"rain_mm": "mm", "temperature_c": "Cel", "wind_m_s": "m/s"}
+    assert {name: columns[name].unit for name in units if name in columns} == {n: units[n] for n in units if n in shown}
+
+
+def test_interventions_are_published_like_events(whole_city: DeliveredCity):
+    product = products_of(whole_city)["interventions"]
+    spec = product.spec
+    assert (spec.time_column, spec.time_end_column, spec.geometry_type) == ("starts_at", "ends_at", "Geometry")
+    assert spec.column("nature").classes == ("patrouille", "unmapped")
+    rows = {r["record_id"]: r for r in product.tables[Form.EXACT].to_pylist()}
+    assert (rows["p1"]["nature"], rows["p1"]["located"]) == ("patrouille", True)
+    assert (rows["p2"]["nature"], rows["p2"]["located"], rows["p2"]["geometry"]) == ("unmapped", False, None)
 
 
 def test_forms(whole_city: DeliveredCity):

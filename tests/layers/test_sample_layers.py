@@ -14,6 +14,7 @@ import pytest
 from layers.catalogue import SourceEntry, read_catalogue
 from layers.home import Home
 from layers.lake import layer_table, reject_table
+from support.ingested import LAW
 
 SAMPLE = Path(__file__).resolve().parents[2] / "data_samples" / "marseille" / "generated"
 
@@ -63,9 +64,15 @@ def test_corrections_of_the_second_delivery_are_counted(home: Home, catalogue: d
 def test_records_are_as_many_as_the_truth_tells(home: Home, truth: dict, catalogue: dict[str, SourceEntry]):
     dirty = Counter(d["source"] for d in truth["dirty_rows"] if d["expected"] != "rejected")
     for source, entry in catalogue.items():
-        assert entry.figures["rows"] == entry.figures["accepted"] + entry.figures["rejected"]
+        figures = entry.figures
+        assert figures["rows"] == figures["accepted"] + figures["rejected"] == sum(figures[name] for name in LAW)
         if source in truth["records"]:
-            assert entry.figures["records"] == truth["records"][source] + dirty[source]
+            assert figures["records"] + figures["merged"] == truth["records"][source] + dirty[source]
+
+
+def test_rows_planted_twice_in_one_source_are_its_equal_rows(truth: dict, catalogue: dict[str, SourceEntry]):
+    equal = sum(catalogue[source].figures["equal_rows"] for source in truth["records"])
+    assert equal == truth["duplicates"]["exact"]
 
 
 def test_dropped_text_is_not_in_the_lake(home: Home, catalogue: dict[str, SourceEntry]):

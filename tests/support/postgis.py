@@ -48,7 +48,7 @@ def _as_server_user() -> tuple[list[str], str]:
     return ["runuser", "-u", "postgres", "--"], "postgres"
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -88,7 +88,7 @@ def postgis_url() -> Iterator[str]:
     try:
         shutil.chown(folder, user)
         folder.chmod(0o700)
-        data, port = folder / "data", _free_port()
+        data, port = folder / "data", free_port()
         initdb = ["-D", str(data), "-U", "calanque", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         _run([*prefix, str(programs / "initdb"), *initdb], folder)
         options = (

@@ -1,0 +1,1 @@
+"""What is added to an incident besides its zones: kind of day, light, weather."""
