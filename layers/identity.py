@@ -159,9 +159,9 @@ class Left(IntEnum):
 class Folded:
     """Records of a source after its deliveries, and what these did to one another.
 
-    ``key``, ``likeness``, ``part``, ``row``, ``coming`` describe the present records in key order: ``part`` is the
-    position of the delivery that has the row. ``earlier_*`` describe versions that count no more, with the position of
-    the delivery that ended them.
+    ``key``, ``likeness``, ``part``, ``row``, ``coming`` describe the present records, in the order of their keys or, of
+    one delivery alone, of its rows: ``part`` is the position of the delivery that has the row. ``earlier_*`` describe
+    versions that count no more, with the position of the delivery that ended them.
     """
 
     key: NDArray[np.uint64]
@@ -196,12 +196,14 @@ def fold_deliveries(parts: Sequence[Keys], mode: Literal["complete", "increment"
     Folded
         ``new + updated + unchanged`` is the number of rows of all parts.
     """
+    if len(parts) == 1:
+        return _alone(parts[0])
     key = np.concatenate([p.key for p in parts])
     content = np.concatenate([p.content for p in parts])
     likeness = np.concatenate([p.likeness for p in parts])
     row = np.concatenate([p.row for p in parts])
     part = np.repeat(np.arange(len(parts), dtype=np.int32), [len(p.key) for p in parts])
-    order = np.lexsort((part, key))
+    order = np.argsort(key, kind="stable")  # rows of one record stay in the order of the deliveries
     key, content, likeness = key[order], content[order], likeness[order]
     row, part = row[order], part[order]
     # Each row is compared with the one before it of the same record.
@@ -238,4 +240,25 @@ def fold_deliveries(parts: Sequence[Keys], mode: Literal["complete", "increment"
         updated=int((coming == Coming.UPDATED).sum()),
         unchanged=int((coming == Coming.UNCHANGED).sum()),
         withdrawn=int(gone.sum()),
+    )
+
+
+def _alone(keys: Keys) -> Folded:
+    """One delivery: every record is new, and there is nothing to compare."""
+    rows = len(keys.key)
+    return Folded(
+        key=keys.key,
+        likeness=keys.likeness,
+        part=np.zeros(rows, dtype=np.int32),
+        row=keys.row,
+        coming=np.full(rows, Coming.NEW, dtype=np.int8),
+        earlier_key=np.empty(0, dtype=np.uint64),
+        earlier_part=np.empty(0, dtype=np.int32),
+        earlier_row=np.empty(0, dtype=np.int64),
+        earlier_left=np.empty(0, dtype=np.int8),
+        earlier_by=np.empty(0, dtype=np.int32),
+        new=rows,
+        updated=0,
+        unchanged=0,
+        withdrawn=0,
     )

@@ -244,7 +244,7 @@ class _Ingestion:
     def _settle_figures(self, merges: Merges) -> None:
         for outcome in self.outcomes.values():
             outcome.figures |= outcome.records.figures(merges.merged)
-            outcome.figures["near_duplicates"] = outcome.records.figures(merges.merged[merges.near])["merged"]
+            outcome.figures["near_duplicates"] = outcome.records.count_among(merges.merged[merges.near])
 
     def _write(self, known: Knowledge, merges: Merges) -> dict[str, Figure]:
         """Commit rejects, then zones and land, then records: a reader between two commits sees whole tables."""

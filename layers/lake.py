@@ -24,6 +24,8 @@ from layers.errors import LakeError
 from layers.home import Home
 
 _MANIFESTS = "_manifests"
+_FILTERED = frozenset({"date", "started_at"})
+"""Columns by which whoever reads the files can pass over parts of them."""
 _KEPT_VERSIONS = 2
 """A reader that opened the previous version may finish; older ones go with the next commit."""
 
@@ -203,6 +205,7 @@ class LakeTable:
             compression="zstd",
             compression_level=1,
             use_dictionary=dictionary or False,
+            write_statistics=[name for name in ordered.column_names if name in _FILTERED],
         )
         return DataFile(path, ordered.num_rows, partition, digest)
 

@@ -72,7 +72,7 @@ class SourceRecords:
         return self._named(table, np.empty(0, np.uint64), "")
 
     def everything(self, columns: Sequence[str]) -> pa.Table:
-        """Read some columns of all present records, and their id, in key order."""
+        """Read some columns of all present records, and their id, in the order of ``folded``."""
         parts = [self.accepted[0].schema.empty_table().select(columns)]
         places = [np.empty(0, dtype=np.int64)]
         for month in sorted(self.months()):
@@ -85,7 +85,7 @@ class SourceRecords:
     def gathered(
         self, columns: Sequence[str], spell: Callable[[pa.Table], Mapping[str, NDArray[Any]]]
     ) -> dict[str, NDArray[Any]]:
-        """Turn some columns of all present records into arrays, in key order, a month at a time.
+        """Turn some columns of all present records into arrays, in the order of ``folded``, a month at a time.
 
         Parameters
         ----------
@@ -145,10 +145,18 @@ class SourceRecords:
         by = pa.array(self.deliveries, pa.string()).take(pa.array(f.earlier_by[positions]))
         return table.append_column("state", states).append_column("ended_by", by)
 
+    def count_among(self, merged: NDArray[np.uint64]) -> int:
+        """Count the records whose keys are among ``merged``."""
+        return int(self._are_among(merged).sum())
+
+    def _are_among(self, merged: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        key = self.folded.key
+        return np.isin(key, merged, kind="sort") if len(merged) else np.zeros(len(key), dtype=bool)
+
     def figures(self, merged: NDArray[np.uint64]) -> dict[str, int]:
         """Counts of what the rows became; ``merged`` are the keys of records that others stand for (any source's)."""
         f = self.folded
-        taken = np.isin(f.key, merged, kind="sort") if len(merged) else np.zeros(len(f.key), dtype=bool)
+        taken = self._are_among(merged)
         lost = {kind: int((f.coming[taken] == kind).sum()) for kind in Coming}
         return {
             "new": f.new - lost[Coming.NEW],
@@ -163,6 +171,8 @@ class SourceRecords:
 
 def _by_part(part: NDArray[np.int32], row: NDArray[np.int64], parts: int) -> list[NDArray[np.int64]]:
     """Positions of each part's rows, in row order."""
+    if parts == 1 and (row[1:] > row[:-1]).all():
+        return [np.arange(len(row), dtype=np.int64)]
     order = np.lexsort((row, part))
     ends = np.searchsorted(part[order], np.arange(parts + 1))
     return [order[ends[i] : ends[i + 1]] for i in range(parts)]

@@ -275,11 +275,15 @@ def _copied(
                 table = table.set_column(position, column, pseudonyms(key, table.column(column)))
         return screen.batch(table, batch.rows), batch
 
+    def written(given: tuple[pa.Table, Batch]) -> Batch:
+        table, batch = given
+        writer.write(table, batch.rows, batch.geometry)
+        return batch
+
     try:
-        # One thread screens a batch while this one reads the next and writes the one before.
-        for table, batch in in_order(screened, batches, threads=1):
+        # One thread screens a batch while another writes the one before, and this one reads the next.
+        for batch in in_order(written, in_order(screened, batches, threads=1), threads=1):
             malformed += batch.malformed.tolist()
-            writer.write(table, batch.rows, batch.geometry)
         masked = _added(stored.masked if stored else {}, screen.conclude())
         fields = fields_of(source)
         return writer.finish(

@@ -246,6 +246,8 @@ class _Taking:
             np.concatenate([none, *(getattr(part, name) for part in parts)]) for name in ("key", "content", "likeness")
         )
         row = np.concatenate([np.empty(0, dtype=np.int64), *(part.row for part in parts)])
+        if (np.diff(np.sort(key)) > 0).all():  # as nearly always: then there is nothing to tell apart
+            return Keys(key, content, likeness, row), np.empty(0, dtype=np.int64)
         again = occurrences(key)
         if "record_id" in self.source.columns:
             first = again == 0

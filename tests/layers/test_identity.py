@@ -161,7 +161,9 @@ def naive(deliveries: list[dict[int, int]], *, complete: bool):
 def test_folding_is_what_a_loop_over_deliveries_does(deliveries: list[dict[int, int]], *, complete: bool):
     folded = fold_deliveries([keys(d) for d in deliveries], "complete" if complete else "increment")
     present, counts, earlier = naive(deliveries, complete=complete)
-    found = dict(zip(folded.key.tolist(), zip(folded.part.tolist(), folded.likeness.tolist(), strict=True), strict=True))
+    found = dict(
+        zip(folded.key.tolist(), zip(folded.part.tolist(), folded.likeness.tolist(), strict=True), strict=True)
+    )
     assert found == present
     assert (folded.row == folded.key.astype(np.int64) + 100).all()
     assert {name: getattr(folded, name) for name in counts} == counts
