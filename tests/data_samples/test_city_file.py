@@ -98,11 +98,14 @@ def test_the_lake_holds_what_the_truth_says(sample_home, truth, truth_records):
     found = dict(zip(rejects["row"], rejects["reason"], strict=True))
     assert found == {d["row"]: d["reason"] for d in truth["dirty_rows"] if d["expected"] == "rejected"}
     incidents = LakeTable(home.layers, "incidents").read().to_pandas()
-    assert len(incidents) == len(truth_records) + 2  # the unknown code and the record at sea are kept
-    assert (~incidents["located"]).sum() == (~truth_records["has_coordinates"]).sum()
+    merged = incidents["merged_ids"].dropna().map(len).sum()
+    assert len(incidents) + merged == len(truth_records) + 2  # the unknown code and the record at sea are kept
+    by_address = incidents["located_by"] == "address"  # an address alone is enough: the sample has its streets
+    assert (incidents["located_by"][~by_address] == "coordinates").all()
     assert (incidents["theme"] == "unmapped").sum() == 1
     both = incidents.merge(truth_records, on=["source", "record_id"], suffixes=("", "_true"))
-    assert len(both) == len(truth_records)
+    assert len(both) == len(incidents) - 2
+    assert (both["has_coordinates"] == (both["located_by"] == "coordinates")).all()
     exact = both[~both["is_interval"] & (both["kind"] != "near_duplicate")]
     assert (exact["started_at"] == exact["true_utc"]).all()
     assert (both["theme"] == both["theme_true"]).all()
