@@ -175,10 +175,10 @@ class MonthFiles:
         if self._rows >= _BUFFERED_ROWS:
             self._flush()
 
-    def values(self, column: str, rows: NDArray[np.int64]) -> list[str | None]:
-        """Look up a text column for some row numbers."""
+    def values(self, column: str, rows: NDArray[np.int64]) -> list[Any]:
+        """Look up a column for some row numbers."""
         self._flush()
-        found: dict[int, str | None] = {}
+        found: dict[int, Any] = {}
         wanted = pa.array(rows)
         for path in sorted(self._folder.glob("rows_*.arrow")):
             table = _read(path, ["row", column])

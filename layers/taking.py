@@ -150,7 +150,8 @@ class _Taking:
             named, repeated = self._named(parts)
             repeated_rows = self._repeated(repeated, files)
             self._refuse(repeated_rows, rejects, len(repeated))
-            self.profile.take_back(repeated_rows)
+            located = sum(place is not None for place in files.values("lon", repeated)) if len(repeated) else 0
+            self.profile.take_back(repeated_rows, located=located)
         purged = self.raw.purged_rows
         self.figures.update(rows=len(torn) + purged, rejected=purged, expired=purged)
         self.figures["accepted"] = len(named.key)

@@ -100,14 +100,15 @@ class Profile:
         self._add_places(accepted)
         self._add_times(accepted)
 
-    def take_back(self, rejected: pa.Table) -> None:
+    def take_back(self, rejected: pa.Table, *, located: int) -> None:
         """Count rows as refused that had been counted as accepted: ids found repeated once all batches were read.
 
-        Their fields and times stay counted: they are the first row's over again.
+        ``located`` of them had a position. Their fields and times stay counted: they are the first row's over again.
         """
         before = self.refusals.rows
         self.refusals.add(rejected)
         self.accepted -= self.refusals.rows - before
+        self.counts["places"]["located"] -= located
 
     def _add_labels(self, counter: Counter[str], column: pa.ChunkedArray, name: str) -> None:
         declared = LAYER_FIELDS[self.layer].get(name)
