@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,10 +32,10 @@ from layers.merging import Merges, merges_of
 from layers.present import SourceRecords
 from layers.pulling import pull
 from layers.quality.ingested import write_documents
-from layers.receiving import RawDelivery, Received, deliveries_of, discard, hide_in_older, receive
+from layers.receiving import RawDelivery, Received, deliveries_of, discard, hide_in_older, hides_more, receive
 from layers.retention.arrivals import forget_expired
 from layers.retention.cutoffs import read_cutoffs
-from layers.retention.destruction import RETENTION
+from layers.retention.destruction import RETENTION, clear_lake
 from layers.steps import Figure, ProgressCallback, Stage, StepReport, no_progress
 from layers.tables import Knowledge
 from layers.taking import Surroundings, take
@@ -97,10 +97,12 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
     began = time.perf_counter()
     claim_home(home, city.city.id)
     with writing(home):
+        pulled = set()
         for source in city.sources:
             if source.database is not None:
                 tell(source.title.fr, 0.0)
-                pull(source, home, extras=extras_of(source, city))
+                came = pull(source, home, extras=extras_of(source, city))
+                pulled |= {came.digest} if came else set()
         received = {source.id: deliveries_of(source, city, home) for source in city.sources}
         key = ingest_key(city, home, received)
         stage = Stage(home, STEP, key)
@@ -108,7 +110,7 @@ def ingest(city: City, home: Home, *, progress: ProgressCallback | None = None) 
             stage.point()
             tell("rien de nouveau / nothing new", 1.0)
             return StepReport(STEP, key, skipped=True, seconds=time.perf_counter() - began, figures=stage.figures())
-        figures = _Ingestion(city, home, tell, key).run(received, stage)
+        figures = _Ingestion(city, home, tell, key, pulled).run(received, stage)
     tell("couches écrites / layers written", 1.0)
     return StepReport(STEP, key, skipped=False, seconds=time.perf_counter() - began, figures=figures)
 
@@ -146,13 +148,20 @@ def extras_of(source: Source, city: City) -> frozenset[str]:
 
 
 class _Ingestion:
-    def __init__(self, city: City, home: Home, tell: ProgressCallback, key: str) -> None:
+    def __init__(self, city: City, home: Home, tell: ProgressCallback, key: str, pulled: Collection[str]) -> None:
         self.city, self.home, self.tell, self.key = city, home, tell, key
         self.cutoffs = read_cutoffs(home)
         self.outcomes: dict[str, Outcome] = {}
+        self.replaceable = set(pulled)
+        """Deliveries that can be had again: their file is there, or they were pulled just now."""
 
     def run(self, received: Mapping[str, list[Received]], stage: Stage) -> dict[str, Figure]:
         city = self.city
+        self.replaceable |= {one.digest for ones in received.values() for one in ones if one.path is not None}
+        for source in city.sources:
+            if hides_more(source, self.home):
+                # Before the copies are rewritten: earlier versions of tables and reports show the column too.
+                clear_lake(self.home, [source.id])
         if city.enrichment.holidays is not None:
             check_holidays(city.enrichment.holidays)
         derived = city.land.hull is not None or any(level.thiessen for level in city.zones)
@@ -170,6 +179,9 @@ class _Ingestion:
         self.tell("doublons / duplicates", (_TAKEN + _SETTLED) / 2)
         merges = merges_of([o.records for o in self._of_layer("incidents")], city)
         self._settle_figures(merges)
+        # Before the layers: once these are written a crash leaves nothing that the next ingestion would look at again.
+        used = {o.source.id: [one.folder.name for one in o.records.accepted] for o in self.outcomes.values()}
+        forget_unused(self.home, used)
         figures = self._write(known, merges)
         self.tell("qualité / quality", _WRITTEN)
         if not stage.complete:
@@ -177,8 +189,6 @@ class _Ingestion:
             write_documents(folder, city, self.home, [self.outcomes[source.id] for source in city.sources])
             stage.finish([], figures)
         stage.point()
-        used = {o.source.id: [one.folder.name for one in o.records.accepted] for o in self.outcomes.values()}
-        forget_unused(self.home, used)
         return figures
 
     def _take(self, source: Source, received: list[Received], gazetteer: Gazetteer | None) -> Outcome:
@@ -187,16 +197,25 @@ class _Ingestion:
         around = Surroundings(extras, gazetteer, self.cutoffs.get(source.id))
         raws: list[RawDelivery] = []
         taken: list[Accepted] = []
+        counted: list[Received] = []
         for one in received:
-            raw = receive(one, source, self.home, extras=extras)
+            try:
+                raw = receive(one, source, self.home, extras=extras)
+            except DeliveryError:
+                # A replaced delivery has no part in the records of a complete source: one of other columns than the
+                # present rules read cannot be compared, and must not keep the next one out.
+                if source.mode == "complete" and one.path is None and one is not received[-1]:
+                    continue
+                raise
+            counted.append(one)
             raws.append(raw)
             try:
                 taken.append(take(raw, source, self.city, self.home, around))
             except DeliveryError:
-                if one.sequence is None:  # it came just now
+                if one.sequence is None or self._never_counted(raw):
                     discard(raw)
                 raise
-        hide_in_older(source, received, self.home)
+        hide_in_older(source, counted, self.home)
         cutoff = self.cutoffs.get(source.id)
         if cutoff and any(one.figures["expired"] > raw.purged_rows for raw, one in zip(raws, taken, strict=True)):
             raws = forget_expired(source, raws, self.city, self.home, cutoff)
@@ -205,6 +224,17 @@ class _Ingestion:
         figures = _summed(one.figures for one in taken)
         figures["masked"] = sum(number for raw in raws for kinds in raw.masked.values() for number in kinds.values())
         return Outcome(raws, records, figures)
+
+    def _never_counted(self, raw: RawDelivery) -> bool:
+        """Whether no layer was made of a delivery that can be had again: a crash came before it was judged.
+
+        One whose file is gone, or that lost rows to a purge, is kept: the lake's copy may be all that there is.
+        """
+        source = next(s for s in self.city.sources if s.id == raw.received.source)
+        version = layer_table(self.home, source.layer).latest()
+        known = {d for n, d in version.inputs.items() if n.startswith(f"deliveries/{source.id}/")} if version else set()
+        digest = raw.received.digest
+        return digest in self.replaceable and not raw.purged_rows and digest not in known
 
     def _gazetteer(self, streets: Outcome, geography: Geography | None) -> Gazetteer:
         table = streets.records.everything(["name", "other_name", "shape", "lon", "lat"])

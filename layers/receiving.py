@@ -39,6 +39,7 @@ __all__ = [
     "deliveries_of",
     "discard",
     "hide_in_older",
+    "hides_more",
     "raw_deliveries",
     "receive",
     "store_batches",
@@ -73,6 +74,8 @@ def deliveries_of(source: Source, city: City, home: Home) -> list[Received]:
                 continue
             digest = digest_file(path)
             stored = known.get(digest)
+            if digest in listed and listed[digest].path != path:
+                del listed[digest]  # back to an earlier state: its last place counts
             listed[digest] = Received(source.id, digest, name, path, stored.sequence if stored else None)
     if not listed and not known:
         nothing = f"no file matches {', '.join(source.deliveries)} in {city.folder}"
@@ -203,11 +206,18 @@ def hide_in_older(source: Source, received: Sequence[Received], home: Home) -> N
     """Hide newly hidden columns in the deliveries that are kept and no longer read."""
     counted = {one.digest for one in received}
     for stored in raw_deliveries(source.id, home):
-        if stored.received.digest in counted:
-            continue
-        plain = set(stored.columns) - set(stored.marker["pseudonymised"])
-        if set(source.drop) & set(stored.columns) or set(source.pseudonymise) & plain:
+        if stored.received.digest not in counted and _shows_too_much(stored, source):
             _rewritten(stored, source, home)
+
+
+def hides_more(source: Source, home: Home) -> bool:
+    """Whether a delivery in the lake shows a column that the city file hides now: so may all that was made of it."""
+    return any(_shows_too_much(stored, source) for stored in raw_deliveries(source.id, home))
+
+
+def _shows_too_much(stored: RawDelivery, source: Source) -> bool:
+    plain = set(stored.columns) - set(stored.marker["pseudonymised"])
+    return bool(set(source.drop) & set(stored.columns) or set(source.pseudonymise) & plain)
 
 
 def _holds(stored: RawDelivery, source: Source, extras: frozenset[str], *, reread: bool) -> bool:

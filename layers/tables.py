@@ -263,7 +263,7 @@ def _incident_columns(records: pa.Table, known: Knowledge) -> dict[str, pa.Array
     if wanted.daylight:
         columns["daylight"] = daylight(started, ended, *known.centre)
     if known.weather is not None:
-        columns |= known.weather.at(started)
+        columns |= known.weather.at(started, np.where(uncertain, ended, np.datetime64("NaT", "us")))
     return columns
 
 

@@ -92,7 +92,7 @@ class Weather:
             series[quantity] = _Series(shared, found.values)
         return cls(_digest(series), MappingProxyType(series))
 
-    def at(self, started: NDArray[np.datetime64]) -> dict[str, pa.Array]:
+    def at(self, started: NDArray[np.datetime64], until: NDArray[np.datetime64] | None = None) -> dict[str, pa.Array]:
         """Weather observed at each instant.
 
         An observation of a period (an hour, a day) covers its period, and its rain is the rain of that period. An
@@ -103,6 +103,9 @@ class Weather:
         ----------
         started
             UTC, datetime64[us], shape (n,), NaT where unknown.
+        until
+            End (not included) of the interval in which it happened, NaT where ``started`` is when it did: then one
+            observation must cover the whole interval.
 
         Returns
         -------
@@ -122,6 +125,11 @@ class Weather:
             position = next((p for steps, p in positions if steps is series.steps), None)
             if position is None:
                 position = series.steps.covering(instants, known)
+                if until is not None:
+                    last = until.astype("datetime64[us]").astype(np.int64) - 1
+                    asked = known & ~np.isnat(until) & (position != _NONE)
+                    over = asked & (series.steps.ends[position] <= last) if len(position) else asked
+                    position[over] = _NONE
                 positions.append((series.steps, position))
             columns[quantity] = pa.array(series.values[position], mask=position == _NONE)
         return columns

@@ -155,7 +155,7 @@ def gaps(document: Document, _source: Source) -> Iterator[Recommendation]:
     months = [month_text(month) for gap in found for month in gap["months"]]
     days, expected = sum(gap["days"] for gap in found), round(sum(gap["expected"] for gap in found))
     named = Text(
-        fr=", ".join(span.fr for span in spans) + (f" (et {more} autres)" if more else ""),
+        fr=", ".join(span.fr for span in spans) + (f" (et {more} {'autres' if more > 1 else 'autre'})" if more else ""),
         en=", ".join(span.en for span in spans) + (f" (and {more} more)" if more else ""),
     )
     names = listed([month.fr for month in months], _NAMED_MONTHS), listed([month.en for month in months], _NAMED_MONTHS)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from layers.declared_sources import Source
-from layers.quality.advice import RECORDS, ROWS, Document, Level, Recommendation, columns_of
+from layers.quality.advice import ROWS, Document, Level, Recommendation, columns_of
 from layers.quality.reasons import REASONS, reason_text
 from layers.quality.wording import PERSONAL, counted, date_form, listed, percent, whole
 from layers.values import Text
@@ -18,6 +18,8 @@ _FEW_REASONS: Final = 3
 _UNLOCATED_SHARE: Final = 0.001
 _EMPTY_SHARE: Final = 0.5
 _SHOWN_LABELS: Final = 8
+_EQUAL_ROWS: Final = (("ligne en tout point égale", "lignes en tout point égales"), ("row equal", "rows equal"))
+_CLOSE_RECORDS: Final = (("enregistrement proche", "enregistrements proches"), ("record close", "records close"))
 _EMPTY_BY_NATURE: Final = frozenset(
     {"ended_at", "ends_at", "in_service_to", "other_name", "observed_until", "precision_m"}
 )
@@ -68,8 +70,11 @@ def _forms(reject: Mapping[str, Any], fields: list[str], source: Source) -> tupl
     nothing = Text(fr="", en="")
     if reject["reason"] not in {"invalid_date", "impossible_date"}:
         return nothing, nothing
-    forms = [f"« {form} »" for form in reject["forms"][:3]]
-    seen = Text(fr=f" ; formes reçues : {', '.join(forms)}", en=f"; forms received: {', '.join(forms)}")
+    forms = reject["forms"][:3]
+    seen = Text(
+        fr=f" ; formes reçues : {', '.join(f'« {form} »' for form in forms)}",
+        en=f"; forms received: {', '.join(f'“{form}”' for form in forms)}",
+    )
     formats = [rule.format for name in fields if (rule := source.columns.get(name)) is not None and rule.format]
     wanted = [date_form(each) for each in dict.fromkeys(formats)]
     expected = Text(
@@ -111,8 +116,9 @@ def unmapped_codes(document: Document, _source: Source) -> Iterator[Recommendati
     rows = counted(number, *ROWS)
     text = Text(
         fr=f"{rows.fr} avec un code que la nomenclature ne connaît pas : {shown.fr}. "
-        "À faire : nous dire ce que ces codes désignent.",
-        en=f"{rows.en} with a code that the taxonomy does not know: {shown.en}. To do: tell us what they stand for.",
+        f"À faire : nous dire ce que {'ces codes désignent' if len(codes) > 1 else 'ce code désigne'}.",
+        en=f"{rows.en} with a code that the taxonomy does not know: {shown.en}. "
+        f"To do: tell us what {'they stand' if len(codes) > 1 else 'it stands'} for.",
     )
     yield Recommendation("unmapped_codes", "correct", text, number, {"codes": dict(ordered)})
 
@@ -139,28 +145,28 @@ def duplicates(document: Document, source: Source) -> Iterator[Recommendation]:
     """Rows that may be one fact, and sources whose rows have no id."""
     found = document["duplicates"]
     if found["equal_rows"]:
-        rows = counted(found["equal_rows"], *ROWS)
+        rows = counted(found["equal_rows"], *_EQUAL_ROWS)
+        several = found["equal_rows"] > 1
         if source.merge_equal_rows:
             level: Level = "know"
             text = Text(
-                fr=f"{rows.fr} en tout point égales à une autre : elles ont été réunies.",
-                en=f"{rows.en} equal to another one in every column: they were merged.",
+                fr=f"{rows.fr} à une autre : {'elles ont été réunies' if several else 'elle lui a été réunie'}.",
+                en=f"{rows.en} to another one in every column: {'they were' if several else 'it was'} merged.",
             )
         else:
             level = "check"
             text = Text(
-                fr=f"{rows.fr} en tout point égales à une autre, comptées et gardées : double saisie, ou "
-                "faits distincts ?",
-                en=f"{rows.en} equal to another one in every column, counted and kept: typed twice, or distinct facts?",
+                fr=f"{rows.fr} à une autre, {'comptées et gardées' if several else 'comptée et gardée'} : "
+                "double saisie, ou faits distincts ?",
+                en=f"{rows.en} to another one in every column, counted and kept: typed twice, or distinct facts?",
             )
         yield Recommendation("equal_rows", level, text, found["equal_rows"], {"rows": found["equal_rows"]})
     if found["near_duplicates"]:
-        rows = counted(found["near_duplicates"], *RECORDS)
+        rows = counted(found["near_duplicates"], *_CLOSE_RECORDS)
         text = Text(
-            fr=f"{rows.fr} proches, par le lieu et l’heure, du même fait dans une autre source : un seul est gardé et "
+            fr=f"{rows.fr}, par le lieu et l’heure, du même fait dans une autre source : un seul est gardé et "
             "porte la liste des autres.",
-            en=f"{rows.en} close in place and time to the same fact in another source: one is kept and lists the "
-            "others.",
+            en=f"{rows.en} in place and time to the same fact in another source: one is kept and lists the others.",
         )
         yield Recommendation(
             "near_duplicates", "know", text, found["near_duplicates"], {"rows": found["near_duplicates"]}

@@ -140,10 +140,10 @@ REASONS: Final[Mapping[str, tuple[Text, Text]]] = MappingProxyType(
             ),
             (
                 "not_a_point",
-                "Géométrie qui n’est pas un point",
-                "Geometry that is no point",
-                "transmettre un point par ligne",
-                "send one point per row",
+                "Géométrie d’un type que la couche ne prend pas",
+                "Geometry of a type that the layer does not take",
+                "transmettre un point par ligne, ou la forme convenue pour cette couche",
+                "send one point per row, or the shape agreed for this layer",
             ),
             (
                 "personal_data",

@@ -66,7 +66,7 @@ CHANGES: Final[Mapping[str, Text]] = MappingProxyType(
         "provenance": Text(fr="Signalé ou constaté", en="Reported or discovered"),
         "located": Text(fr="Part des lignes localisées", en="Share of rows located"),
         "rejected": Text(fr="Part des lignes refusées", en="Share of rows refused"),
-        "filled": Text(fr="Part renseignée du champ", en="Share filled of the field"),
+        "filled": Text(fr="Part renseignée du champ", en="Filled share of the field"),
         "vanished": Text(fr="Code disparu", en="Code that vanished"),
         "new": Text(fr="Code nouveau", en="New code"),
         "volume": Text(fr="Enregistrements par jour", en="Records a day"),

@@ -48,11 +48,6 @@ class TextFile:
     slices: tuple[bytes, ...]
     has_nul: bool
 
-    @property
-    def is_utf8(self) -> bool:
-        """Whether the bytes can be passed on as they are."""
-        return self.encoding == "utf-8"
-
 
 def look_through(path: Path, declared: str | None) -> TextFile:
     """Read a file once: is it text, in which encoding, and what does it look like.

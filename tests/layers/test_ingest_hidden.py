@@ -134,3 +134,57 @@ def test_a_full_disk_while_more_is_hidden_loses_no_delivery(small_city: Delivere
             take(small_city)
     assert figures_of(small_city)["log.records"] == 2
     assert ["AGENT" in copy.column_names for copy in copies(small_city)] == [False]
+
+
+MAPPED_LATE = CITY_TOML.replace('drop = ["AGENT"]\n', "").replace(
+    'severity = "GRAVITE"\n', 'severity = "GRAVITE"\naddress = "AGENT"\n'
+)
+
+
+def test_a_column_that_is_dropped_later_leaves_earlier_versions_of_the_tables_too(small_city: DeliveredCity):
+    small_city.write_toml(MAPPED_LATE)
+    small_city.deliver([row(1).replace("DUPONT Jean", "12 rue des Alouettes"), row(2, code="Z9")])
+    take(small_city)
+    assert b"rue des Alouettes" in every_byte_of(small_city.home.root)
+    small_city.write_toml()
+    take(small_city)
+    assert set(records(small_city)) == {"MC1", "MC2"}
+    assert b"rue des Alouettes" not in every_byte_of(small_city.home.root)
+
+
+def test_a_crash_before_accepted_rows_are_forgotten_hides_nothing_less(
+    small_city: DeliveredCity, monkeypatch: pytest.MonkeyPatch
+):
+    small_city.write_toml(MAPPED_LATE)
+    small_city.deliver([row(1).replace("DUPONT Jean", "12 rue des Alouettes")])
+    take(small_city)
+    small_city.write_toml()
+
+    def crash(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("layers.ingest.forget_unused", crash)
+        with pytest.raises(KeyboardInterrupt):
+            take(small_city)
+    take(small_city)
+    assert b"rue des Alouettes" not in every_byte_of(small_city.home.root)
+
+
+def test_a_refused_delivery_leaves_no_copy_after_a_crash_either(
+    small_city: DeliveredCity, monkeypatch: pytest.MonkeyPatch
+):
+    small_city.write_toml(CITY_TOML.replace('\ncrs = "EPSG:2154"\n', "\n"))
+
+    def crash(*_given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("layers.ingest.take", crash)
+        with pytest.raises(KeyboardInterrupt):
+            take(small_city)
+    assert copies(small_city)
+    for _ in range(2):
+        with pytest.raises(DeliveryError, match="reference system"):
+            take(small_city)
+        assert not copies(small_city)

@@ -273,3 +273,21 @@ def test_two_homes_with_the_same_deliveries_hold_the_same_tables_however_they_ca
     fresh = DeliveredCity(small_city.folder, Home(tmp_path / "fresh"))
     take(fresh)
     assert digests(fresh) == digests(small_city)
+
+
+def test_a_delivery_that_repeats_an_earlier_one_counts_at_its_own_place(small_city: DeliveredCity):
+    for number, severity in ((1, "1"), (2, "2"), (3, "1")):
+        small_city.deliver([row(1, severity=severity)], f"log{number}.csv")
+    (small_city.folder / "log.csv").unlink()
+    take(small_city)
+    assert records(small_city)["MC1"]["severity"] == 1
+
+
+def test_columns_may_change_their_names_from_one_complete_delivery_to_the_next(small_city: DeliveredCity):
+    take(small_city)
+    small_city.write_toml(CITY_TOML.replace('"GRAVITE"', '"NIVEAU"'))
+    small_city.deliver([row(1, severity="3"), row(7)], header=HEADER.replace("GRAVITE", "NIVEAU"))
+    figures = figures_of(small_city)
+    assert set(records(small_city)) == {"MC1", "MC7"}
+    assert records(small_city)["MC1"]["severity"] == 3
+    assert figures["log.rows"] == sum(figures[f"log.{name}"] for name in LAW) == 2

@@ -24,7 +24,6 @@ NAMED = '"crs": {"type": "name", "properties": {"name": "EPSG:%d"}}, '
 PIPELINE = '{"type": "gdal_streamed_alg", "command_line": "gdal vector pipeline ! read /etc/passwd"}'
 ENTITIES = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'
 FAR_ROWS = "".join(f'<row r="{n}"><c r="A{n}"><v>1</v></c></row>' for n in (1, 1_048_576))
-FAR_COLUMN = '<row r="1"><c r="XFD1"><v>1</v></c></row>'
 
 
 def without(suffix: str) -> Writer:

@@ -101,6 +101,15 @@ def test_each_quantity_is_taken_from_the_observations_that_have_it():
     assert found["wind_m_s"] == [None, 2.0, 2.0, None, None]
 
 
+def test_an_unknown_hour_has_weather_only_where_one_observation_covers_all_of_it():
+    observed = weather(row(0, 24, rain=5.0), row(0, 1, warm=1.0), row(1, 2, warm=9.0))
+    starts = np.array([hour(0).replace(tzinfo=None)] * 3, dtype="datetime64[us]")
+    ends = np.array([hour(24).replace(tzinfo=None), hour(1).replace(tzinfo=None), None], dtype="datetime64[us]")
+    found = observed.at(starts, ends)
+    assert found["rain_mm"].to_pylist() == [5.0, 5.0, 5.0]
+    assert found["temperature_c"].to_pylist() == [None, 1.0, 1.0]
+
+
 def test_unknown_starts_have_no_weather():
     observed = weather(row(0, 24, rain=1.0))
     found = observed.at(np.array(["NaT", "2024-01-01T10:00"], dtype="datetime64[us]"))

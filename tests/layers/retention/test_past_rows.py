@@ -105,9 +105,7 @@ def test_a_delivery_without_the_columns_of_today_has_no_dates(small_city: Delive
     renamed = "NUM;JOUR;HEURE;CODE;X;Y;GRAVITE;AGENT"
     small_city.deliver([row(1, date="05/05/2024")], "new.csv", renamed)
     small_city.deliver([row(1, date="05/06/2024")], "new2.csv", renamed)
-    loaded = small_city.load()
-    with pytest.raises(Exception, match="JOUR"):
-        ingest(loaded, small_city.home)  # the last one of those that are gone is read again
+    ingest(small_city.load(), small_city.home)  # what was replaced, and cannot be compared, keeps nothing out
     assert numbers(small_city)[0] == []
     assert numbers(small_city, cutoff=dt.datetime.now(dt.UTC).date() + LATER)[0] == [1, 2]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 import pyproj
 
 from support.delivered_city import CITY_TOML, ORIGIN_X_M, ORIGIN_Y_M, DeliveredCity
+from support.malformed_files import Writer, text
 
 ROWS = 12
 NAMES = ("NUM", "MOMENT", "CODE", "GRAVITE", "X", "Y", "ADRESSE")
@@ -29,7 +30,6 @@ WITH_COLUMNS = {
 }
 WITH_SHAPES = {name: rule for name, rule in WITH_COLUMNS.items() if name not in {"x", "y"}}
 
-Writer = Callable[[Path], None]
 Fault = tuple[int, str | None, str]
 """Row, field and reason of a reject; a row that could not be cut has no field."""
 
@@ -151,16 +151,6 @@ class Case:
         return path
 
 
-def text(content: str | bytes) -> Writer:
-    """File of these characters (UTF-8) or bytes."""
-    data = content.encode() if isinstance(content, str) else content
-
-    def written(path: Path) -> None:
-        path.write_bytes(data)
-
-    return written
-
-
 def lines(rows: Sequence[str], end: str = "\n") -> Writer:
     """File of these lines."""
     return text(end.join(rows) + end)
@@ -169,14 +159,3 @@ def lines(rows: Sequence[str], end: str = "\n") -> Writer:
 def seeded(seed: int) -> np.random.Generator:
     """Generator of the same bytes on every machine."""
     return np.random.default_rng(seed)
-
-
-def cut(write: Writer, share: float) -> Writer:
-    """The same file without its end."""
-
-    def written(path: Path) -> None:
-        write(path)
-        data = path.read_bytes()
-        path.write_bytes(data[: int(len(data) * share)])
-
-    return written

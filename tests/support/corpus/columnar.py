@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from support.corpus.case import NAMES, ROWS, SPOILT, WITH_SHAPES, Case, Writer, cut, good_row, good_rows, text
+from support.corpus.case import NAMES, ROWS, SPOILT, WITH_SHAPES, Case, good_row, good_rows
 from support.corpus.vector import frame
+from support.malformed_files import Writer, cut, text
 
 ROW = good_row(SPOILT)
 WHERE = SPOILT - 1

@@ -7,7 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from support.corpus.case import NAMES, ROWS, SPOILT, Case, Fault, Writer, csv_lines, csv_text, good_row, lines, text
+from support.corpus.case import NAMES, ROWS, SPOILT, Case, Fault, csv_lines, csv_text, good_row, lines
+from support.malformed_files import Writer, text
 
 LINES = csv_lines()
 TORN: Fault = (SPOILT, None, "malformed_row")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.corpus.case import ROWS, SPOILT, WITH_SHAPES, Case, Row, good_row, good_rows, text
+from support.corpus.case import ROWS, SPOILT, WITH_SHAPES, Case, Row, good_row, good_rows
+from support.malformed_files import text
 
 ROW = good_row(SPOILT)
 LAMBERT = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2154"}}

@@ -13,7 +13,8 @@ from openpyxl.styles import numbers
 from openpyxl.utils import datetime as excel_dates
 
 from support import malformed_files as files
-from support.corpus.case import NAMES, SPOILT, Case, Writer, cut, good_row, good_rows, text
+from support.corpus.case import NAMES, SPOILT, Case, good_row, good_rows
+from support.malformed_files import Writer, cut, text
 
 ROW = good_row(SPOILT)
 _LINE = SPOILT + 1

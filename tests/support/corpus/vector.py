@@ -15,7 +15,8 @@ import pandas as pd
 import shapely
 
 from support import malformed_files as files
-from support.corpus.case import ROWS, SPOILT, WITH_SHAPES, Case, Writer, cut, good_row, good_rows, text
+from support.corpus.case import ROWS, SPOILT, WITH_SHAPES, Case, good_row, good_rows
+from support.malformed_files import Writer, cut, text
 
 ROW = good_row(SPOILT)
 Frame = gpd.GeoDataFrame
