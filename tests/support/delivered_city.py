@@ -82,6 +82,21 @@ y = "Y"
 "F1" = "dispute"
 """
 
+CAMERAS = """
+[[sources]]
+id = "cameras"
+layer = "cameras"
+title = { fr = "Caméras", en = "Cameras" }
+organisation = "Ville"
+deliveries = ["cameras*.csv"]
+crs = "EPSG:2154"
+[sources.columns]
+record_id = "N"
+x = "X"
+y = "Y"
+"""
+"""A source of things without a date."""
+
 
 @dataclass
 class DeliveredCity:

@@ -13,23 +13,10 @@ from hypothesis import strategies as st
 from layers.ingest import ingest
 from layers.receiving import deliveries_of, receive
 from layers.retention.ageing import PastRows, held_in_order, past_rows
-from support.delivered_city import CITY_TOML, DeliveredCity, row
+from support.delivered_city import CAMERAS, CITY_TOML, DeliveredCity, row
 
 CUTOFF = dt.date(2024, 6, 1)
 LATER = dt.timedelta(days=400)
-CAMERAS = """
-[[sources]]
-id = "cameras"
-layer = "cameras"
-title = { fr = "Caméras", en = "Cameras" }
-organisation = "Ville"
-deliveries = ["cameras*.csv"]
-crs = "EPSG:2154"
-[sources.columns]
-record_id = "N"
-x = "X"
-y = "Y"
-"""
 
 
 def found(city: DeliveredCity, source_id: str = "log", cutoff: dt.date = CUTOFF) -> list[PastRows]:

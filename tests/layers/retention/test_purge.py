@@ -18,22 +18,9 @@ from layers.retention import purge as purging
 from layers.retention.cutoffs import move_cutoffs, read_cutoffs
 from layers.retention.journal import Entry, add_to_journal, log, read_journal, read_log
 from layers.runs import RunBuilder, RunManifest, current_run_id, lake_inputs, list_runs
-from support.delivered_city import CITY_TOML, DeliveredCity, row
+from support.delivered_city import CAMERAS, CITY_TOML, DeliveredCity, row
 from support.home_reader import find
 
-CAMERAS = """
-[[sources]]
-id = "cameras"
-layer = "cameras"
-title = { fr = "Caméras", en = "Cameras" }
-organisation = "Ville"
-deliveries = ["cameras*.csv"]
-crs = "EPSG:2154"
-[sources.columns]
-record_id = "N"
-x = "X"
-y = "Y"
-"""
 TODAY = dt.date(2024, 12, 31)
 PERIOD_DAYS = 200
 """Records from 14 June 2024 on are kept."""
