@@ -119,10 +119,10 @@ def _wait_for_quiet(
 
 
 def _wakes(city_file: Path, city: City, stop: threading.Event) -> Iterator[bool]:
-    """Wake up twice a second, and at once when something changes in the folders; whether something did."""
+    """Wake up twice a second, and at once when something changes in the folders; whether something may have."""
     while not stop.is_set():
         roots, deep = watched_folders(city_file, city)
-        yield True  # what happened while nobody watched
+        changed = True  # what happened before the folders were watched is announced by nobody
         try:
             for changes in watchfiles.watch(
                 *roots,
@@ -133,9 +133,11 @@ def _wakes(city_file: Path, city: City, stop: threading.Event) -> Iterator[bool]
                 recursive=deep,
                 ignore_permission_denied=True,
             ):
-                yield bool(changes)
-                if changes and watched_folders(city_file, city)[0] != roots:
+                changed |= bool(changes)
+                yield changed
+                if changed and watched_folders(city_file, city)[0] != roots:
                     break  # a folder came or went
+                changed = False
         except KeyboardInterrupt:
             if stop.is_set():  # watchfiles takes every signal for an interrupt
                 return

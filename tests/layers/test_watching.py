@@ -10,8 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import watchfiles
 
 from layers.city import City
 from layers.errors import CityFileError, DeliveryError, HomeLockedError
@@ -74,6 +76,22 @@ def test_a_file_that_is_no_delivery_wakes_nobody(small_city: DeliveredCity, stop
     steps = Steps(stop, deliver_later, lambda _: seen.append((small_city.folder / "log2.csv").is_file()))
     steps.watch(small_city)
     assert seen == [True]
+
+
+def test_what_comes_just_before_the_folders_are_watched_is_seen(
+    small_city: DeliveredCity, stop: threading.Event, monkeypatch: pytest.MonkeyPatch
+):
+    really_watch = watchfiles.watch
+
+    def deliver_first(*folders: Path, **options: Any) -> Iterator[Any]:
+        if steps.runs == 1:
+            small_city.deliver([row(3)], "log2.csv")  # its announcement is lost
+        return really_watch(*folders, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", deliver_first)
+    steps = Steps(stop, lambda _: "one", lambda _: "two")
+    assert steps.watch(small_city, poll_s=10 * SAFETY_S)
+    assert steps.told == ["one", "two"]
 
 
 def test_a_delivery_that_goes_away_counts_as_a_change(small_city: DeliveredCity, stop: threading.Event):
